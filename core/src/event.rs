@@ -1,0 +1,112 @@
+//! What the engine asks an event for.
+
+use crate::field::Field;
+use crate::pack::AtomId;
+
+/// The values of one field of one event.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// The event does not have the field.
+    Missing,
+    /// The event has it, but its value was lost (a full table): a clause on it holds,
+    /// and so does its negation. Better one alert too many than one too few.
+    Lost,
+    /// One byte string.
+    One(&'a [u8]),
+    /// Several byte strings.
+    Many(&'a [&'a [u8]]),
+    /// Several byte strings, each ended by NUL, as `/proc/PID/cmdline` has them.
+    /// What follows the last NUL, if anything does, is one more.
+    Block(&'a [u8]),
+    /// The byte strings of a [`Values::Block`] joined by one space.
+    Joined(&'a [u8]),
+    /// A whole number, or a boolean as 0 or 1.
+    Number(i64),
+    /// Not the values but what holds of them: the atoms found by [`crate::engine::Engine::facts`],
+    /// ascending.
+    Facts(&'a [AtomId]),
+}
+
+/// Iterates over the strings of a [`Values::Block`].
+#[derive(Clone, Debug)]
+pub struct Block<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// The strings of `block`.
+    pub const fn new(block: &'a [u8]) -> Self {
+        Self { rest: block }
+    }
+}
+
+impl<'a> Iterator for Block<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        match self.rest.iter().position(|&byte| byte == 0) {
+            Some(end) => {
+                let (string, rest) = self.rest.split_at(end);
+                self.rest = &rest[1..];
+                Some(string)
+            }
+            None => Some(core::mem::take(&mut self.rest)),
+        }
+    }
+}
+
+/// A block without the NUL that ends its last string: the bytes that
+/// [`Values::Joined`] stands for, NUL in the place of the space.
+pub fn unterminated(block: &[u8]) -> &[u8] {
+    block.strip_suffix(&[0]).unwrap_or(block)
+}
+
+/// A process event, as far as rules ask for it.
+///
+/// The engine asks for a field at most once an evaluation, and only where a rule is still
+/// undecided without it: an implementation may read the value on demand.
+pub trait Event {
+    /// The values of `field`.
+    fn values(&mut self, field: Field) -> Values<'_>;
+
+    /// The same for a field of `new_terms`, where [`Values::Facts`] are of no use.
+    fn term(&mut self, field: Field) -> Values<'_>;
+}
+
+/// The base name of a path: what follows its last slash. A memfd's name may hold slashes
+/// too and is treated the same.
+pub fn base_name(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => &path[slash + 1..],
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(block: &[u8]) -> std::vec::Vec<&[u8]> {
+        Block::new(block).collect()
+    }
+
+    #[test]
+    fn a_block_is_split_at_its_nuls() {
+        assert!(strings(b"").is_empty());
+        assert_eq!(strings(b"\0"), [b""]);
+        assert_eq!(strings(b"ls\0-l\0"), [&b"ls"[..], b"-l"]);
+        assert_eq!(strings(b"a\0\0b\0"), [&b"a"[..], b"", b"b"]);
+        assert_eq!(strings(b"sshd: root"), [b"sshd: root"]);
+        assert_eq!(unterminated(b"ls\0-l\0"), b"ls\0-l");
+    }
+
+    #[test]
+    fn base_names() {
+        assert_eq!(base_name(b"/usr/bin/id"), b"id");
+        assert_eq!(base_name(b"id"), b"id");
+        assert_eq!(base_name(b"/"), b"");
+    }
+}

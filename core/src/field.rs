@@ -1,0 +1,203 @@
+//! The ECS fields that rules may ask for.
+//!
+//! Names are those of the Elastic Common Schema 8 and of Elastic's endpoint
+//! integration. The number of a field is part of the pack format: append, never
+//! reorder.
+
+/// What kind of values a field holds, and so which predicates fit it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Type {
+    /// Byte strings compared whole. Elasticsearch does not index such a value if
+    /// it is longer than [`KEYWORD_LIMIT`].
+    Keyword,
+    /// Byte strings compared whole, of any length (Elasticsearch's `wildcard`).
+    Wildcard,
+    /// Whole numbers; a boolean is 0 or 1.
+    Number,
+}
+
+/// Longest keyword value, in UTF-16 code units, that Elasticsearch indexes
+/// (`ignore_above` in the mappings of process events).
+pub const KEYWORD_LIMIT: usize = 1024;
+
+/// What a value costs on a device: fields are evaluated cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Cost {
+    /// The same for every event of a kind.
+    Constant,
+    /// In the lineage table, evaluated when the parent itself exec'd.
+    Lineage,
+    /// Read for every exec anyway.
+    Captured,
+    /// Read for every exec anyway, but of any length.
+    CapturedLong,
+    /// One more read of `/proc`.
+    Read,
+    /// No device has it (yet).
+    Absent,
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $ty:ident, $cost:ident;)*) => {
+        /// A field of a process event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
+        pub enum Field { $(#[doc = concat!("`", $name, "`")] $variant,)* }
+
+        impl Field {
+            /// Every field, in the order of their numbers.
+            pub const ALL: &'static [Field] = &[$(Field::$variant,)*];
+
+            /// The dotted ECS name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Field::$variant => $name,)* }
+            }
+
+            /// The kind of its values.
+            pub const fn ty(self) -> Type {
+                match self { $(Field::$variant => Type::$ty,)* }
+            }
+
+            /// What it costs a device to know it.
+            pub const fn cost(self) -> Cost {
+                match self { $(Field::$variant => Cost::$cost,)* }
+            }
+        }
+    };
+}
+
+fields! {
+    HostOsType = "host.os.type", Keyword, Constant;
+    HostId = "host.id", Keyword, Constant;
+    EventKind = "event.kind", Keyword, Constant;
+    EventCategory = "event.category", Keyword, Constant;
+    EventType = "event.type", Keyword, Constant;
+    EventAction = "event.action", Keyword, Constant;
+    EventOutcome = "event.outcome", Keyword, Absent;
+    ProcessExecutable = "process.executable", Keyword, Captured;
+    ProcessName = "process.name", Keyword, Captured;
+    ProcessArgs = "process.args", Keyword, CapturedLong;
+    ProcessArgsCount = "process.args_count", Number, CapturedLong;
+    ProcessCommandLine = "process.command_line", Wildcard, CapturedLong;
+    ProcessWorkingDirectory = "process.working_directory", Keyword, Read;
+    ProcessPid = "process.pid", Number, Captured;
+    ProcessEntityId = "process.entity_id", Keyword, Absent;
+    ProcessInteractive = "process.interactive", Number, Absent;
+    ProcessEnvVars = "process.env_vars", Keyword, Absent;
+    ProcessExitCode = "process.exit_code", Number, Absent;
+    ProcessLogonId = "process.logon_id", Keyword, Absent;
+    ProcessCapabilitiesEffective = "process.thread.capabilities.effective", Keyword, Absent;
+    ProcessCapabilitiesPermitted = "process.thread.capabilities.permitted", Keyword, Absent;
+    ProcessUserId = "process.user.id", Keyword, Absent;
+    ProcessRealUserId = "process.real_user.id", Keyword, Absent;
+    ProcessGroupId = "process.group.id", Keyword, Absent;
+    ProcessRealGroupId = "process.real_group.id", Keyword, Absent;
+    EntryLeaderType = "process.entry_leader.entry_meta.type", Keyword, Absent;
+    EntryLeaderEntityId = "process.entry_leader.entity_id", Keyword, Absent;
+    EntryLeaderExecutable = "process.entry_leader.executable", Keyword, Absent;
+    EntryLeaderArgs = "process.entry_leader.args", Keyword, Absent;
+    SessionLeaderName = "process.session_leader.name", Keyword, Absent;
+    GroupLeaderName = "process.group_leader.name", Keyword, Absent;
+    ParentExecutable = "process.parent.executable", Keyword, Lineage;
+    ParentName = "process.parent.name", Keyword, Lineage;
+    ParentArgs = "process.parent.args", Keyword, Lineage;
+    ParentArgsCount = "process.parent.args_count", Number, Lineage;
+    ParentCommandLine = "process.parent.command_line", Wildcard, Lineage;
+    ParentPid = "process.parent.pid", Number, Lineage;
+    ParentEntityId = "process.parent.entity_id", Keyword, Absent;
+    ParentWorkingDirectory = "process.parent.working_directory", Keyword, Absent;
+    ParentInteractive = "process.parent.interactive", Number, Absent;
+    ParentUserId = "process.parent.user.id", Keyword, Absent;
+    ParentGroupId = "process.parent.group.id", Keyword, Absent;
+    UserId = "user.id", Keyword, Read;
+    UserName = "user.name", Keyword, Absent;
+    ContainerId = "container.id", Keyword, Absent;
+}
+
+impl Field {
+    /// How many fields there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The field of a number, as packs hold it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The field of a dotted name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.name() == name)
+    }
+
+    /// Its number, as packs hold it.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The field of a process that is `self` of its children: what is evaluated
+    /// when a process execs and remembered for its children.
+    pub const fn of_parent(self) -> Option<Self> {
+        Some(match self {
+            Field::ProcessExecutable => Field::ParentExecutable,
+            Field::ProcessName => Field::ParentName,
+            Field::ProcessArgs => Field::ParentArgs,
+            Field::ProcessArgsCount => Field::ParentArgsCount,
+            Field::ProcessCommandLine => Field::ParentCommandLine,
+            _ => return None,
+        })
+    }
+}
+
+/// A set of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct FieldSet(u64);
+
+static_assertions::const_assert!(Field::COUNT <= 64);
+
+impl FieldSet {
+    /// The empty set.
+    pub const EMPTY: Self = Self(0);
+
+    /// Whether `field` is in it.
+    pub const fn contains(self, field: Field) -> bool {
+        self.0 >> field.number() & 1 == 1
+    }
+
+    /// Puts `field` in.
+    pub const fn insert(&mut self, field: Field) {
+        self.0 |= 1 << field.number();
+    }
+
+    /// Takes `field` out.
+    pub const fn remove(&mut self, field: Field) {
+        self.0 &= !(1 << field.number());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_go_both_ways() {
+        for (number, field) in Field::ALL.iter().enumerate() {
+            assert_eq!(usize::from(field.number()), number);
+            assert_eq!(Field::from_number(field.number()), Some(*field));
+            assert_eq!(Field::from_name(field.name()), Some(*field));
+        }
+        assert_eq!(Field::from_number(Field::COUNT as u8), None);
+        assert_eq!(Field::from_name("process.nmae"), None);
+    }
+
+    /// Packs hold these numbers: a change here breaks every pack in the field.
+    #[test]
+    fn numbers_are_stable() {
+        assert_eq!(Field::HostOsType.number(), 0);
+        assert_eq!(Field::ProcessExecutable.number(), 7);
+        assert_eq!(Field::ParentExecutable.number(), 31);
+        assert_eq!(Field::ContainerId.number(), 44);
+    }
+}

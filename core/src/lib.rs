@@ -1,0 +1,27 @@
+//! The detection core of peewit.
+//!
+//! 1. No operating system: events come in as values, alerts go out as bytes.
+//! 2. `no_std`, no `alloc`, no `unsafe`: every capacity is fixed where it is used.
+//! 3. No panic on any input, no recursion on input, bounded work for each byte.
+//! 4. A pack is validated once; afterwards every access is in bounds by construction and
+//!    checked all the same.
+//! 5. When in doubt, alert: what is lost, evicted or truncated is counted, and costs at
+//!    most an extra alert, never a missed one.
+//!
+//! It will not: read rule text (`peewit-compiler` does), read `/proc` (`peewit` does), keep
+//! anything on a disk.
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod alert;
+pub mod automaton;
+pub mod ecs;
+pub mod engine;
+pub mod event;
+pub mod field;
+pub mod frame;
+pub mod glob;
+pub mod lineage;
+pub mod pack;
+pub mod terms;

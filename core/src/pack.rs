@@ -1,0 +1,2 @@
+//! pack
+pub type AtomId = u16;
