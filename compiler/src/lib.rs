@@ -1,1 +1,17 @@
-//! compiler
+//! Compiles published detection rules to packs that `peewit-core` evaluates.
+//!
+//! A host library: it reads rule text, which no device ever does. The way of a rule:
+//!
+//! `source` (files) -> `elastic` (a rule) -> `kql` (its query) -> `expr` (a condition in normal form) -> `plan`
+//! (triggers, order, jumps) and `automata` (the patterns of each field) -> `assemble` (the pack).
+
+mod assemble;
+mod automata;
+pub mod diagnostic;
+pub mod elastic;
+pub mod expr;
+pub mod kql;
+mod plan;
+pub mod source;
+
+pub use assemble::{TooLarge, assemble};

@@ -1,1 +1,296 @@
-//! automaton
+//! The pattern automata of a pack: all patterns over one field, found in one pass.
+//!
+//! An automaton is a sequence of states in 32-bit little-endian words; state 0 is the root,
+//! and a state is named by the index of its first word.
+//!
+//! ```text
+//! header   bits 0-1   kind: 0 leaf, 1 chain, 2 linear, 3 dense
+//!          bit  2     a word "here" follows: outputs on arriving
+//!          bit  3     a word "end" follows: outputs if the value ends here
+//!          bits 4-5   chain: number of labels (1-3; 1 if unanchored)
+//!          bits 6-29  chain: labels, the first lowest; linear: number of edges
+//!          bit  31    set: a state begins here (clear in every other word)
+//! [fail]   unanchored automata only: the state of the longest proper suffix
+//! [here]   index of a list of outputs
+//! [end]    index of a list of outputs
+//! edges    chain:  none, the child follows
+//!          linear: label in bits 0-7, child in bits 8-30; ascending by label
+//!          dense:  128 words of two 16-bit children (0: none), by label
+//! ```
+//!
+//! An *anchored* automaton is a trie of what values begin with: it is left at the first byte
+//! that no pattern continues with, usually after a few bytes. An *unanchored* one
+//! is an Aho-Corasick automaton of what values contain or end with; its outputs
+//! include those of a state's suffixes.
+
+/// Bytes in a word.
+pub const WORD: usize = 4;
+/// Most words in an automaton: children of dense states have 15 bits.
+pub const MAX_WORDS: usize = 1 << 15;
+
+/// Set in the first word of every state.
+pub const STATE: u32 = 1 << 31;
+/// A list of outputs on arriving.
+pub const HERE: u32 = 1 << 2;
+/// A list of outputs if the value ends here.
+pub const END: u32 = 1 << 3;
+/// Mask and values of the kind.
+pub const KIND: u32 = 3;
+/// No edges.
+pub const LEAF: u32 = 0;
+/// One edge of one to three labels; the child follows.
+pub const CHAIN: u32 = 1;
+/// A list of edges.
+pub const LINEAR: u32 = 2;
+/// A table of 256 edges.
+pub const DENSE: u32 = 3;
+/// Words of a dense state's table.
+pub const DENSE_WORDS: usize = 128;
+/// Where a chain's length stands.
+pub const LENGTH_SHIFT: u32 = 4;
+/// Where a chain's labels, or the number of edges, stand.
+pub const LABELS_SHIFT: u32 = 6;
+
+/// Which outputs of a state were reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Index of the list of outputs.
+    pub list: u32,
+    /// How many bytes of the value were read.
+    pub position: usize,
+}
+
+/// An automaton, in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Automaton<'a> {
+    words: &'a [u8],
+    unanchored: bool,
+}
+
+/// Where the parts of a state stand.
+struct State {
+    header: u32,
+    fail: u32,
+    here: Option<u32>,
+    end: Option<u32>,
+    edges: usize,
+}
+
+impl<'a> Automaton<'a> {
+    /// The automaton in `words`. Nothing is checked here: see [`Automaton::validate`].
+    pub const fn new(words: &'a [u8], unanchored: bool) -> Self {
+        Self { words, unanchored }
+    }
+
+    /// Whether it has no states at all.
+    pub const fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Words outside the automaton are leaves without outputs.
+    #[inline]
+    fn word(&self, index: usize) -> u32 {
+        match self.words.get(index * WORD..index * WORD + WORD) {
+            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    fn state(&self, index: usize) -> State {
+        let header = self.word(index);
+        let mut next = index + 1;
+        let mut optional = |present: bool| {
+            present.then(|| {
+                next += 1;
+                self.word(next - 1)
+            })
+        };
+        let fail = optional(self.unanchored).unwrap_or(0);
+        let here = optional(header & HERE != 0);
+        let end = optional(header & END != 0);
+        State {
+            header,
+            fail,
+            here,
+            end,
+            edges: next,
+        }
+    }
+
+    /// The child of a linear or dense state.
+    #[inline]
+    fn child(&self, state: &State, label: u8) -> Option<usize> {
+        if state.header & KIND == DENSE {
+            let pair = self.word(state.edges + usize::from(label / 2));
+            let child = pair >> (u32::from(label % 2) * 16) & 0xFFFF;
+            return (child != 0).then_some(child as usize);
+        }
+        let count = edge_count(state.header);
+        for index in state.edges..state.edges + count {
+            let edge = self.word(index);
+            if edge & 0xFF >= u32::from(label) {
+                return (edge & 0xFF == u32::from(label)).then_some((edge >> 8) as usize);
+            }
+        }
+        None
+    }
+
+    /// Reads a value from its beginning and reports the outputs of what it begins with and
+    /// what it is. `map` is applied to each byte first.
+    #[inline]
+    pub fn read_anchored(
+        &self,
+        value: &[u8],
+        map: impl Fn(u8) -> u8,
+        mut report: impl FnMut(Output),
+    ) {
+        let mut at = 0;
+        let mut position = 0;
+        loop {
+            let state = self.state(at);
+            if let Some(list) = state.here {
+                report(Output { list, position });
+            }
+            let Some(&byte) = value.get(position) else {
+                if let Some(list) = state.end {
+                    report(Output { list, position });
+                }
+                return;
+            };
+            at = match state.header & KIND {
+                LEAF => return,
+                CHAIN => {
+                    let mut labels = state.header >> LABELS_SHIFT;
+                    for _ in 0..state.header >> LENGTH_SHIFT & 3 {
+                        match value.get(position) {
+                            Some(&byte) if u32::from(map(byte)) == labels & 0xFF => position += 1,
+                            _ => return,
+                        }
+                        labels >>= 8;
+                    }
+                    state.edges
+                }
+                _ => match self.child(&state, map(byte)) {
+                    Some(child) => {
+                        position += 1;
+                        child
+                    }
+                    None => return,
+                },
+            };
+        }
+    }
+
+    /// Reads a whole value and reports the outputs of what it contains and what it ends with.
+    #[inline]
+    pub fn read_unanchored(
+        &self,
+        value: &[u8],
+        map: impl Fn(u8) -> u8,
+        mut report: impl FnMut(Output),
+    ) {
+        let mut state = self.state(0);
+        // In a well-made automaton a state has at least as many bytes behind it as fail links
+        // in front of it. Holding it to that bounds the work also in any other.
+        let mut credit = 0usize;
+        let mut at_root = true;
+        for (index, &byte) in value.iter().enumerate() {
+            let label = map(byte);
+            let child = loop {
+                let child = match state.header & KIND {
+                    LEAF => None,
+                    CHAIN => (state.header >> LABELS_SHIFT & 0xFF == u32::from(label))
+                        .then_some(state.edges),
+                    _ => self.child(&state, label),
+                };
+                if child.is_some() || at_root {
+                    break child;
+                }
+                let fail = if credit == 0 { 0 } else { state.fail as usize };
+                credit = credit.saturating_sub(1);
+                at_root = fail == 0;
+                state = self.state(fail);
+            };
+            if let Some(child) = child {
+                credit += 1;
+                at_root = false;
+                state = self.state(child);
+                if let Some(list) = state.here {
+                    report(Output {
+                        list,
+                        position: index + 1,
+                    });
+                }
+            }
+        }
+        if let Some(list) = state.end {
+            report(Output {
+                list,
+                position: value.len(),
+            });
+        }
+    }
+
+    /// Checks that the words are a sequence of states, that every child and fail link is the
+    /// beginning of one, and, by `list_exists`, every index of a list.
+    pub fn validate(&self, list_exists: impl Fn(u32) -> bool) -> bool {
+        let count = self.words.len() / WORD;
+        if !self.words.len().is_multiple_of(WORD) || count > MAX_WORDS {
+            return false;
+        }
+        let is_state = |index: usize| index < count && self.word(index) & STATE != 0;
+        let mut at = 0;
+        while at < count {
+            let state = self.state(at);
+            let lists = [state.here, state.end];
+            if !is_state(at)
+                || !lists.into_iter().flatten().all(&list_exists)
+                || !is_state(state.fail as usize)
+            {
+                return false;
+            }
+            let length = state.header >> LENGTH_SHIFT & 3;
+            at = match state.header & KIND {
+                LEAF => state.edges,
+                CHAIN
+                    if length == 0
+                        || (self.unanchored && length != 1)
+                        || !is_state(state.edges) =>
+                {
+                    return false;
+                }
+                CHAIN => state.edges,
+                LINEAR => {
+                    let end = state.edges + edge_count(state.header);
+                    let edges = || (state.edges..end).map(|index| self.word(index));
+                    if !edges().all(|edge| edge & STATE == 0 && is_state((edge >> 8) as usize))
+                        || !edges().map(|edge| edge & 0xFF).is_sorted()
+                    {
+                        return false;
+                    }
+                    end
+                }
+                _ => {
+                    let end = state.edges + DENSE_WORDS;
+                    let pairs = || (state.edges..end).map(|index| self.word(index));
+                    if !pairs().all(|pair| {
+                        pair & STATE == 0
+                            && is_state((pair & 0xFFFF) as usize)
+                            && is_state((pair >> 16) as usize)
+                    }) {
+                        return false;
+                    }
+                    end
+                }
+            };
+        }
+        at == count
+    }
+}
+
+/// How many edges a linear state has: at most 256, whatever its header says.
+#[inline]
+fn edge_count(header: u32) -> usize {
+    ((header & !STATE) >> LABELS_SHIFT).min(256) as usize
+}

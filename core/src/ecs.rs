@@ -1,1 +1,181 @@
-//! ecs
+//! Alerts and events as lines of ECS JSON, and alerts as lines of text.
+//!
+//! The same writer serves the device and the workstation. A document is one line without
+//! spaces between its parts and without a line feed at its end; its keys are dotted, not nested.
+//! A field that is not known is left out. Bytes that are not UTF-8 become U+FFFD, one for
+//! each sequence that begins like a character and does not end as one; text shows them
+//! exactly. Characters that a terminal would obey are escaped in both.
+//!
+//! Keys are those of the Elastic Common Schema 8 and, below `kibana.alert`, of Kibana's
+//! detection engine; ours are below `peewit`.
+
+mod json;
+mod text;
+mod time;
+
+use core::fmt::{Result, Write};
+
+use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent};
+use crate::event::{Block, unterminated};
+use json::Object;
+pub use text::write_text;
+pub use time::write_time;
+
+/// Writes an alert. `header` is that of its stream, `event_id` the `event.id` of the
+/// recorded event that it comes from, `rule_name` the rule's name where it is known.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_alert(
+    out: &mut dyn Write,
+    header: Option<&Header<'_>>,
+    alert: &Alert<'_>,
+    event_id: Option<&str>,
+    rule_name: Option<&str>,
+) -> Result {
+    let mut line = Object::begin(out)?;
+    what(&mut line, "alert", alert.action, alert.time_ms)?;
+    line.optional_text("event.id", event_id)?;
+    line.number("event.severity", alert.severity.score().into())?;
+    if let Some(header) = header {
+        line.text("host.id", header.host_id)?;
+        line.text("host.name", header.host_name)?;
+        line.text("host.boot.id", header.boot_id)?;
+        line.text("agent.type", "peewit")?;
+        line.text("agent.version", header.sensor_version)?;
+    }
+    line.display("rule.id", &alert.rule)?;
+    line.optional_text("rule.name", rule_name)?;
+    line.text("kibana.alert.severity", alert.severity.name())?;
+    line.number("kibana.alert.risk_score", alert.risk_score.into())?;
+    if !alert.terms.is_empty() {
+        line.strings("kibana.alert.new_terms", alert.terms.iter().copied())?;
+    }
+    who(
+        &mut line,
+        &Process {
+            pid: alert.pid,
+            tid: alert.tid,
+            uid: alert.uid,
+            executable: alert.executable,
+            args: alert.args,
+            args_len: alert.args_len,
+            cwd: alert.cwd,
+            parent: alert.parent,
+        },
+    )?;
+    if !alert.ancestors.is_empty() {
+        line.objects("peewit.ancestors", &alert.ancestors, |object, ancestor| {
+            object.number("pid", ancestor.pid.into())?;
+            let name = Some(ancestor.name).filter(|name| !name.is_empty());
+            object.optional_string("name", name)
+        })?;
+    }
+    line.known_number("peewit.alert.sequence", alert.sequence)?;
+    line.known_number("peewit.alert.boot_ms", alert.boot_ms)?;
+    if let Some(arg) = alert.matched_arg {
+        line.string("peewit.alert.matched_arg", &[arg.bytes])?;
+        line.number("peewit.alert.matched_arg_index", arg.index.into())?;
+    }
+    for (mark, name) in Flags::NAMES {
+        if alert.flags.contains(mark) {
+            line.mark(&["peewit.alert.", name])?;
+        }
+    }
+    line.end()
+}
+
+/// Writes a captured event, such that `peewitctl replay` can read it.
+///
+/// `peewit.event.truncated` says that the arguments were cut (the last one is then perhaps
+/// a part, and `process.args_count` is missing), `peewit.event.incomplete` that something
+/// could not be read.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_event(out: &mut dyn Write, event: &ProcessEvent<'_>) -> Result {
+    let mut line = Object::begin(out)?;
+    what(&mut line, "event", event.action, event.time_ms)?;
+    let process = Process {
+        pid: event.pid,
+        tid: event.tid,
+        uid: event.uid,
+        executable: event.executable.map(Path::new),
+        args: event.args,
+        args_len: event.args_len,
+        cwd: event.cwd,
+        parent: Parent {
+            pid: event.ppid,
+            executable: event.parent_executable.map(Path::new),
+        },
+    };
+    who(&mut line, &process)?;
+    if process.cut() {
+        line.mark(&["peewit.event.truncated"])?;
+    }
+    if !event.complete {
+        line.mark(&["peewit.event.incomplete"])?;
+    }
+    line.end()
+}
+
+/// What alerts and events say of the process.
+struct Process<'a> {
+    pid: u32,
+    tid: u32,
+    uid: Option<u32>,
+    executable: Option<Path<'a>>,
+    args: &'a [u8],
+    args_len: u32,
+    cwd: Option<&'a [u8]>,
+    parent: Parent<'a>,
+}
+
+impl Process<'_> {
+    fn cut(&self) -> bool {
+        usize::try_from(self.args_len).is_ok_and(|length| length > self.args.len())
+    }
+}
+
+fn what(line: &mut Object<'_>, kind: &str, action: Action, time_ms: u64) -> Result {
+    line.time("@timestamp", time_ms)?;
+    line.text("event.kind", kind)?;
+    line.strings("event.category", [&b"process"[..]])?;
+    line.strings("event.type", [&b"start"[..]])?;
+    line.text("event.action", action.name())?;
+    line.text("host.os.type", "linux")
+}
+
+fn who(line: &mut Object<'_>, process: &Process<'_>) -> Result {
+    line.known_number("process.pid", process.pid.into())?;
+    line.known_number("process.thread.id", process.tid.into())?;
+    if let Some(path) = process.executable {
+        line.string("process.executable", &[path.directory, path.name])?;
+        line.string("process.name", &[path.name])?;
+    }
+    if !process.args.is_empty() {
+        line.strings("process.args", Block::new(process.args))?;
+        if !process.cut() {
+            line.number(
+                "process.args_count",
+                Block::new(process.args).count() as u64,
+            )?;
+        }
+        line.joined("process.command_line", unterminated(process.args))?;
+    }
+    line.optional_string("process.working_directory", process.cwd)?;
+    if let Some(uid) = process.uid {
+        line.display("user.id", &uid)?;
+    }
+    line.known_number("process.parent.pid", process.parent.pid.into())?;
+    if let Some(path) = process.parent.executable {
+        line.string("process.parent.executable", &[path.directory, path.name])?;
+        line.string("process.parent.name", &[path.name])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -72,8 +72,9 @@ pub trait Event {
     /// The values of `field`.
     fn values(&mut self, field: Field) -> Values<'_>;
 
-    /// The same for a field of `new_terms`, where [`Values::Facts`] are of no use.
-    fn term(&mut self, field: Field) -> Values<'_>;
+    /// The same for a field of `new_terms`: here [`Values::Facts`] and [`Values::Number`] are of no use, and what
+    /// is read on demand has been read before.
+    fn term(&self, field: Field) -> Values<'_>;
 }
 
 /// The base name of a path: what follows its last slash. A memfd's name may hold slashes

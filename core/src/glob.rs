@@ -1,1 +1,303 @@
-//! glob
+//! Matching one glob, in time linear in the text whatever the pattern.
+//!
+//! A pattern is a byte string in which a backslash gives the next byte a meaning:
+//!
+//! | bytes | matches |
+//! | --- | --- |
+//! | `\*` | any run of bytes, the empty one, `/` and newlines included |
+//! | `\?` | exactly one byte |
+//! | `\\` | a backslash |
+//! | any other byte | itself |
+//!
+//! The rule languages have other escapes; the compiler translates them. Ignoring case
+//! folds ASCII letters only, and wants the pattern in lower case.
+//!
+//! The matcher is a bit-parallel automaton: bit *i* of a machine word says "the first *i*
+//! positions have matched up to here", a `\*` is a bit that stays set. One shift, one
+//! look-up and two logical operations for each byte of text; nothing is ever tried twice.
+//! Almost every pattern of a pack is decided by [`crate::automaton`] without coming here:
+//! only what follows the first run of literals does.
+
+use core::ops::{BitAnd, BitOr, Shl};
+
+/// Longest pattern in positions (literals and `\?`).
+pub const MAX_POSITIONS: usize = 127;
+
+/// One element of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Token {
+    /// Any run of bytes, `\*`.
+    Run,
+    /// Exactly one byte, `\?`.
+    One,
+    /// This byte.
+    Byte(u8),
+}
+
+/// Why a pattern is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// A backslash at the end, or before a byte that has no meaning there.
+    Escape,
+    /// More than [`MAX_POSITIONS`] positions.
+    TooLong,
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Escape => "a backslash without a meaning in a glob",
+            Self::TooLong => "a glob of more than 127 positions after its first literal",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The elements of a pattern; ends at a malformed escape.
+#[derive(Clone, Debug)]
+struct Tokens<'a>(core::slice::Iter<'a, u8>);
+
+impl Iterator for Tokens<'_> {
+    type Item = Token;
+
+    #[inline]
+    fn next(&mut self) -> Option<Token> {
+        match self.0.next()? {
+            b'\\' => match self.0.next()? {
+                b'*' => Some(Token::Run),
+                b'?' => Some(Token::One),
+                b'\\' => Some(Token::Byte(b'\\')),
+                _ => None,
+            },
+            &byte => Some(Token::Byte(byte)),
+        }
+    }
+}
+
+/// Checks a pattern once, so that [`matches()`] need not.
+pub fn validate(pattern: &[u8]) -> Result<(), Error> {
+    let mut bytes = pattern.iter();
+    let mut positions = 0usize;
+    while let Some(&byte) = bytes.next() {
+        positions += match byte {
+            b'\\' => match bytes.next() {
+                Some(b'*') => 0,
+                Some(b'?' | b'\\') => 1,
+                _ => return Err(Error::Escape),
+            },
+            _ => 1,
+        };
+    }
+    if positions > MAX_POSITIONS {
+        Err(Error::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether `pattern` matches the whole of `text`. `fold` ignores the case of ASCII
+/// letters. A pattern that [`validate`] refuses matches nothing or is cut; it never panics.
+pub fn matches(pattern: &[u8], fold: bool, text: impl Iterator<Item = u8>) -> bool {
+    if pattern == b"\\*" {
+        return true;
+    }
+    if pattern.len() < 64 {
+        run::<u64, 64>(pattern, fold, text)
+    } else {
+        run::<u128, 128>(pattern, fold, text)
+    }
+}
+
+/// A set of states, one bit each.
+trait States:
+    Copy
+    + PartialEq
+    + From<bool>
+    + BitAnd<Output = Self>
+    + BitOr<Output = Self>
+    + Shl<usize, Output = Self>
+{
+}
+impl States for u64 {}
+impl States for u128 {}
+
+fn run<S: States, const BITS: usize>(
+    pattern: &[u8],
+    fold: bool,
+    text: impl Iterator<Item = u8>,
+) -> bool {
+    let (none, one) = (S::from(false), S::from(true));
+    // Bytes that stand in the pattern get a class each, all others share class 0.
+    let mut classes = [0u8; 256];
+    let mut accepts = [none; BITS];
+    let mut class_count = 1usize;
+    let (mut stays, mut any) = (none, none);
+    let mut positions = 0usize;
+    for token in Tokens(pattern.iter()) {
+        if positions >= BITS - 1 {
+            return false;
+        }
+        match token {
+            Token::Run => {
+                stays = stays | (one << positions);
+                continue;
+            }
+            Token::One => any = any | (one << positions),
+            Token::Byte(byte) => {
+                let class = &mut classes[usize::from(byte)];
+                if *class == 0 {
+                    *class = class_count as u8;
+                    class_count += 1;
+                }
+                let mask = &mut accepts[usize::from(*class)];
+                *mask = *mask | (one << positions);
+            }
+        }
+        positions += 1;
+    }
+    let accepted = one << positions;
+    let settled = stays & accepted;
+    let mut states = one;
+    for byte in text {
+        let byte = if fold {
+            byte.to_ascii_lowercase()
+        } else {
+            byte
+        };
+        let accept = accepts[usize::from(classes[usize::from(byte)])] | any;
+        states = ((states & accept) << 1) | (states & stays);
+        if states == none {
+            return false;
+        }
+        if states & settled != none {
+            return true;
+        }
+    }
+    states & accepted != none
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn glob(pattern: &str, text: &str) -> bool {
+        validate(pattern.as_bytes()).unwrap();
+        matches(pattern.as_bytes(), false, text.bytes())
+    }
+
+    #[test]
+    fn literals_runs_and_single_bytes() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            (r"\*", "", true),
+            (r"\*", "any/thing\n", true),
+            ("/tmp/", "/tmp/", true),
+            ("/tmp/", "/tmp/x", false),
+            (r"/home/\*/.\*", "/home/u/.x", true),
+            (r"/home/\*/.\*", "/home/u/v/.x", true),
+            (r"/home/\*/.\*", "/home/u/x", false),
+            (r"/home/\*/.\*", "/home//.", true),
+            (r"a\?c", "abc", true),
+            (r"a\?c", "ac", false),
+            (r"a\?c", "abbc", false),
+            (r"\*\?", "", false),
+            (r"\*\?", "x", true),
+            (r"a?c", "abc", false),
+            (r"a?c", "a?c", true),
+            (r"a\\b", r"a\b", true),
+            (r"\*.\*.\*", "a.b", false),
+            (r"\*.\*.\*", "a..", true),
+            (r"\*aab", "aaab", true),
+            (r"\*\*x", "x", true),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn folding_is_ascii_only() {
+        let fold = |pattern: &str, text: &str| matches(pattern.as_bytes(), true, text.bytes());
+        assert!(fold(r"/tmp/\*.sh", "/TMP/X.Sh"));
+        assert!(!fold("k", "\u{212a}"));
+        assert!(!matches(b"a", false, "A".bytes()));
+    }
+
+    #[test]
+    fn malformed_and_oversized_patterns_are_refused() {
+        assert_eq!(validate(br"a\"), Err(Error::Escape));
+        assert_eq!(validate(br"a\n"), Err(Error::Escape));
+        let long = [b'a'; MAX_POSITIONS];
+        assert_eq!(validate(&long), Ok(()));
+        assert!(matches(&long, false, long.iter().copied()));
+        let mut longer = std::vec![b'a'; MAX_POSITIONS + 1];
+        assert_eq!(validate(&longer), Err(Error::TooLong));
+        assert!(!matches(&longer, false, longer.iter().copied()));
+        longer.push(b'\\');
+        assert!(!matches(&longer, false, longer.iter().copied()));
+    }
+
+    /// Counts the bytes of text that are looked at: each at most once, also for the pattern
+    /// that makes a backtracking matcher take exponential time.
+    #[test]
+    fn hostile_patterns_look_at_each_byte_once() {
+        let pattern = br"\*a"
+            .repeat(40)
+            .into_iter()
+            .chain(*b"b")
+            .collect::<std::vec::Vec<_>>();
+        let mut looked_at = 0usize;
+        let text = core::iter::repeat_n(b'a', 1_000_000).inspect(|_| looked_at += 1);
+        assert!(!matches(&pattern, false, text));
+        assert_eq!(looked_at, 1_000_000);
+    }
+
+    /// By the definition, exponential, for short inputs only.
+    fn naive(pattern: &[Token], text: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some((Token::Run, rest)) => (0..=text.len()).any(|skip| naive(rest, &text[skip..])),
+            Some((Token::One, rest)) => !text.is_empty() && naive(rest, &text[1..]),
+            Some((Token::Byte(byte), rest)) => {
+                text.first() == Some(byte) && naive(rest, &text[1..])
+            }
+        }
+    }
+
+    fn token() -> impl Strategy<Value = Token> {
+        prop_oneof![
+            Just(Token::Run),
+            Just(Token::One),
+            prop_oneof![Just(b'a'), Just(b'b'), Just(b'\\')].prop_map(Token::Byte)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(
+            tokens in prop::collection::vec(token(), 0..9),
+            text in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), Just(b'\\')], 0..12),
+        ) {
+            let mut pattern = std::vec::Vec::new();
+            for token in &tokens {
+                match token {
+                    Token::Run => pattern.extend(br"\*"),
+                    Token::One => pattern.extend(br"\?"),
+                    Token::Byte(b'\\') => pattern.extend(br"\\"),
+                    Token::Byte(byte) => pattern.push(*byte),
+                }
+            }
+            let expected = naive(&tokens, &text);
+            prop_assert_eq!(matches(&pattern, false, text.iter().copied()), expected);
+            prop_assert_eq!(run::<u128, 128>(&pattern, false, text.iter().copied()), expected);
+        }
+
+        #[test]
+        fn never_panics(pattern: std::vec::Vec<u8>, text: std::vec::Vec<u8>, fold: bool) {
+            let _ = matches(&pattern, fold, text.into_iter());
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Writing a pack: de-duplicates atoms over all rules and lays out `docs/pack-format.md`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use peewit_core::automaton::MAX_WORDS;
+use peewit_core::field::{Field, Type};
+use peewit_core::glob;
+use peewit_core::pack::{
+    self, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_TERM_FIELDS, NO_LIST, NO_SLOT,
+    NOT, Pack, Section, VERSION,
+};
+
+use crate::automata::{Item, Trie, When};
+use crate::elastic::Rule;
+use crate::expr::{Atom, Pattern, Test, Token};
+use crate::plan;
+
+/// Why rules do not fit into a pack together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TooLarge(String);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the rules do not fit into one pack: {}", self.0)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+fn bounded(what: &str, count: usize, limit: usize) -> Result<(), TooLarge> {
+    if count > limit {
+        Err(TooLarge(format!(
+            "{count} {what}, and {limit} is the limit"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes a pack of these rules, in this order.
+///
+/// # Errors
+/// They exceed a capacity of the format.
+pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
+    bounded("rules", rules.len(), MAX_RULES)?;
+    let atoms = Atoms::of(rules)?;
+    let mut writer = Writer::default();
+    writer.fields(&atoms)?;
+    writer.rules(rules, &atoms)?;
+    writer.index(rules, &atoms)?;
+    writer.finish(build)
+}
+
+/// All atoms of all rules, numbered: a field's atoms begin a new word of 64.
+struct Atoms<'r> {
+    fields: BTreeMap<Field, Vec<&'r Atom>>,
+    numbers: HashMap<&'r Atom, u16>,
+    words: usize,
+}
+
+impl<'r> Atoms<'r> {
+    fn of(rules: &'r [Rule]) -> Result<Self, TooLarge> {
+        let mut sets: BTreeMap<Field, BTreeSet<&Atom>> = BTreeMap::new();
+        for rule in rules {
+            rule.condition.atoms(&mut |atom| {
+                sets.entry(atom.field).or_default().insert(atom);
+            });
+        }
+        let (mut words, mut numbers, mut fields) = (0, HashMap::new(), BTreeMap::new());
+        for (field, set) in sets {
+            let list: Vec<&Atom> = set.into_iter().collect();
+            numbers.extend(
+                list.iter()
+                    .enumerate()
+                    .map(|(index, &atom)| (atom, (words * 64 + index) as u16)),
+            );
+            words += list.len().div_ceil(64);
+            fields.insert(field, list);
+        }
+        bounded(
+            "words of 64 different lists of values",
+            words,
+            MAX_ATOM_WORDS,
+        )?;
+        Ok(Self {
+            fields,
+            numbers,
+            words,
+        })
+    }
+}
+
+/// The growing sections.
+#[derive(Default)]
+struct Writer {
+    sections: [Vec<u8>; Section::COUNT],
+    lists: HashMap<Vec<u16>, u16>,
+    strings: HashMap<Vec<u8>, u32>,
+}
+
+impl Writer {
+    fn section(&mut self, section: Section) -> &mut Vec<u8> {
+        &mut self.sections[section as usize]
+    }
+
+    fn count(&mut self, section: Section, len: usize) -> usize {
+        self.section(section).len() / len
+    }
+
+    fn u16(&mut self, section: Section, value: u16) {
+        self.section(section).extend(value.to_le_bytes());
+    }
+
+    /// The index of a list, written at its first use. More than fit are noticed in `finish`.
+    fn list(&mut self, items: impl IntoIterator<Item = u16>) -> u16 {
+        let items: Vec<u16> = items.into_iter().collect();
+        if let Some(&index) = self.lists.get(&items) {
+            return index;
+        }
+        let index = self.count(Section::Lists, pack::ITEM_LEN) as u16;
+        for item in std::iter::once(items.len() as u16).chain(items.iter().copied()) {
+            self.u16(Section::Lists, item);
+        }
+        self.lists.insert(items, index);
+        index
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> u32 {
+        if let Some(&offset) = self.strings.get(bytes) {
+            return offset;
+        }
+        let strings = self.section(Section::Strings);
+        let offset = strings.len() as u32;
+        strings.extend(bytes);
+        self.strings.insert(bytes.to_vec(), offset);
+        offset
+    }
+
+    fn fields(&mut self, atoms: &Atoms) -> Result<(), TooLarge> {
+        for (&field, list) in &atoms.fields {
+            let mut tests: BTreeMap<&Test, BTreeSet<u16>> = BTreeMap::new();
+            for atom in list {
+                for test in &atom.tests {
+                    tests.entry(test).or_default().insert(atoms.numbers[atom]);
+                }
+            }
+            let mut record = vec![
+                field.number(),
+                (atoms.numbers[list[0]] / 64) as u8,
+                list.len().div_ceil(64) as u8,
+                0,
+            ];
+            record.extend((self.count(Section::Ranges, pack::RANGE_LEN) as u16).to_le_bytes());
+            let mut patterns = Patterns::default();
+            let mut ranges = 0u16;
+            for (test, numbers) in tests {
+                match test {
+                    Test::Pattern(pattern) => patterns.add(self, pattern, &numbers)?,
+                    Test::Range(low, high) => {
+                        ranges += 1;
+                        let list = self.list(numbers);
+                        let section = self.section(Section::Ranges);
+                        section.extend(low.to_le_bytes());
+                        section.extend(high.to_le_bytes());
+                        section.extend(list.to_le_bytes());
+                        section.extend([0, 0]);
+                    }
+                }
+            }
+            debug_assert!(field.ty() == Type::Number || ranges == 0);
+            record.extend(ranges.to_le_bytes());
+            let mut list = |items: &BTreeSet<Item>| u32::from(self.list(items.iter().copied()));
+            let automata = [
+                patterns.anchored[0].anchored(&mut list),
+                patterns.anchored[1].anchored(&mut list),
+                std::mem::take(&mut patterns.unanchored[0]).unanchored(&mut list),
+                std::mem::take(&mut patterns.unanchored[1]).unanchored(&mut list),
+            ];
+            for words in automata {
+                bounded(
+                    &format!("words of patterns over {}", field.name()),
+                    words.len(),
+                    MAX_WORDS,
+                )?;
+                let section = self.section(Section::Automata);
+                record.extend(((section.len() / 4) as u32).to_le_bytes());
+                record.extend((words.len() as u32).to_le_bytes());
+                section.extend(words.into_iter().flat_map(u32::to_le_bytes));
+            }
+            debug_assert_eq!(record.len(), pack::FIELD_LEN);
+            self.section(Section::Fields).extend(record);
+        }
+        Ok(())
+    }
+
+    /// A glob's record; gives the item that refers to it.
+    fn glob(
+        &mut self,
+        rest: &[Token],
+        fold: bool,
+        slot: u8,
+        numbers: &BTreeSet<u16>,
+    ) -> Result<Item, TooLarge> {
+        let pattern = encode(rest);
+        if let Err(error) = glob::validate(&pattern) {
+            return Err(TooLarge(format!(
+                "`{}`: {error}",
+                String::from_utf8_lossy(&pattern)
+            )));
+        }
+        let number = self.count(Section::Globs, pack::GLOB_LEN);
+        let (offset, list) = (self.string(&pattern), self.list(numbers.iter().copied()));
+        let section = self.section(Section::Globs);
+        section.extend(offset.to_le_bytes());
+        section.extend((pattern.len() as u16).to_le_bytes());
+        section.extend(list.to_le_bytes());
+        section.extend([u8::from(fold), slot, 0, 0]);
+        Ok(GLOB | number as u16)
+    }
+
+    fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
+        for rule in rules {
+            let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
+            let jumps = plan::jumps(&rule.condition);
+            bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
+            for jump in &jumps {
+                let target = |target: u16| {
+                    if target >= pack::FAIL {
+                        target
+                    } else {
+                        target + first as u16
+                    }
+                };
+                let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
+                for value in [atom, target(jump.then), target(jump.otherwise)] {
+                    self.u16(Section::Code, value);
+                }
+            }
+            let mut record = Vec::with_capacity(pack::RULE_LEN);
+            for text in [&rule.id, &rule.name, &rule.author, &rule.attack] {
+                bounded(
+                    "bytes in a rule's title, authors or techniques",
+                    text.len(),
+                    usize::from(u16::MAX),
+                )?;
+                record.extend(self.string(text.as_bytes()).to_le_bytes());
+                record.extend((text.len() as u16).to_le_bytes());
+            }
+            record.extend((first as u16).to_le_bytes());
+            record.extend((jumps.len() as u16).to_le_bytes());
+            for seconds in [rule.window_s, rule.lookback_s, rule.interval_s] {
+                record.extend(seconds.to_le_bytes());
+            }
+            let mut terms = [0xFF; MAX_TERM_FIELDS];
+            for (slot, field) in terms.iter_mut().zip(&rule.new_terms) {
+                *slot = field.number();
+            }
+            record.extend(terms);
+            record.extend([
+                rule.severity as u8,
+                rule.risk_score,
+                plan::kinds(&rule.condition).0,
+            ]);
+            record.resize(pack::RULE_LEN, 0);
+            self.section(Section::Rules).extend(record);
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
+        let mut triggered: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
+        let mut steps: BTreeMap<(u8, Field), u8> = BTreeMap::new();
+        let (mut always, mut always_kinds) = (Vec::new(), 0);
+        for (number, rule) in rules.iter().enumerate() {
+            let kinds = plan::kinds(&rule.condition).0;
+            match plan::triggers(&rule.condition) {
+                Some(found) => {
+                    for atom in found {
+                        triggered
+                            .entry(atoms.numbers[atom])
+                            .or_default()
+                            .push(number as u16);
+                        *steps
+                            .entry((plan::rank(atom.field), atom.field))
+                            .or_default() |= kinds;
+                    }
+                }
+                None => {
+                    always.push(number as u16);
+                    always_kinds |= kinds;
+                }
+            }
+        }
+        for atom in 0..(atoms.words * 64) as u16 {
+            let list = triggered
+                .remove(&atom)
+                .map_or(NO_LIST, |rules| self.list(rules));
+            self.u16(Section::Triggers, list);
+        }
+        let list = if always.is_empty() {
+            NO_LIST
+        } else {
+            self.list(always)
+        };
+        self.u16(Section::Triggers, list);
+        for ((_, field), kinds) in steps {
+            self.section(Section::Steps).extend([field.number(), kinds]);
+        }
+        if always_kinds != 0 {
+            self.section(Section::Steps).extend([0xFF, always_kinds]);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, build: u32) -> Result<Vec<u8>, TooLarge> {
+        let lists = self.count(Section::Lists, pack::ITEM_LEN);
+        bounded("items in lists", lists, usize::from(NO_LIST))?;
+        let globs = self.count(Section::Globs, pack::GLOB_LEN);
+        bounded(
+            "patterns with several wildcards",
+            globs,
+            usize::from(GLOB) - 1,
+        )?;
+        let total = HEADER_LEN + self.sections.iter().map(Vec::len).sum::<usize>();
+        let mut bytes = Vec::with_capacity(total);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes.extend((total as u32).to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(build.to_le_bytes());
+        let mut offset = HEADER_LEN;
+        for section in &self.sections {
+            bytes.extend((offset as u32).to_le_bytes());
+            bytes.extend((section.len() as u32).to_le_bytes());
+            offset += section.len();
+        }
+        bytes.extend(self.sections.concat());
+        let checksum = pack::checksum(&bytes).to_le_bytes();
+        bytes[pack::CHECKSUM_AT..pack::CHECKSUM_AT + 4].copy_from_slice(&checksum);
+        // What the device would refuse must not leave the workstation.
+        Pack::parse(&bytes).map_err(|error| TooLarge(format!("the pack is not sound: {error}")))?;
+        Ok(bytes)
+    }
+}
+
+/// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
+#[derive(Default)]
+struct Patterns {
+    anchored: [Trie; 2],
+    unanchored: [Trie; 2],
+    slots: [u8; 2],
+}
+
+impl Patterns {
+    fn add(
+        &mut self,
+        writer: &mut Writer,
+        pattern: &Pattern,
+        numbers: &BTreeSet<u16>,
+    ) -> Result<(), TooLarge> {
+        let fold = usize::from(pattern.fold);
+        let (literal, rest) = split(&pattern.tokens);
+        if rest.is_empty() {
+            self.anchored[fold].insert(&literal, When::End, numbers.iter().copied());
+        } else if rest == [Token::Run] {
+            self.anchored[fold].insert(&literal, When::Here, numbers.iter().copied());
+        } else if let Some((literal, rest)) = floating(&literal, rest) {
+            match rest {
+                [] => self.unanchored[fold].insert(&literal, When::End, numbers.iter().copied()),
+                [Token::Run] => {
+                    self.unanchored[fold].insert(&literal, When::Here, numbers.iter().copied())
+                }
+                rest if self.slots[fold] < NO_SLOT => {
+                    let item = writer.glob(rest, pattern.fold, self.slots[fold], numbers)?;
+                    self.slots[fold] += 1;
+                    self.unanchored[fold].insert(&literal, When::Here, [item]);
+                }
+                // No slot left: tried against every value, once.
+                _ => {
+                    let item = writer.glob(&pattern.tokens, pattern.fold, NO_SLOT, numbers)?;
+                    self.anchored[fold].insert(b"", When::Here, [item]);
+                }
+            }
+        } else {
+            let item = writer.glob(rest, pattern.fold, NO_SLOT, numbers)?;
+            self.anchored[fold].insert(&literal, When::Here, [item]);
+        }
+        Ok(())
+    }
+}
+
+/// The literal that a pattern begins with, and what follows.
+fn split(tokens: &[Token]) -> (Vec<u8>, &[Token]) {
+    let literal: Vec<u8> = tokens
+        .iter()
+        .map_while(|token| {
+            if let Token::Byte(byte) = token {
+                Some(*byte)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let rest = &tokens[literal.len()..];
+    (literal, rest)
+}
+
+/// The first literal of a pattern that begins with a run, and what follows it, if that is
+/// nothing or a run: then the literal's first occurrence decides.
+fn floating<'t>(literal: &[u8], rest: &'t [Token]) -> Option<(Vec<u8>, &'t [Token])> {
+    let (Token::Run, after) = rest.split_first()? else {
+        return None;
+    };
+    let (inner, rest) = split(after);
+    let decides = literal.is_empty() && !inner.is_empty() && rest.first() != Some(&Token::One);
+    decides.then_some((inner, rest))
+}
+
+/// A pattern as `peewit_core::glob` reads it.
+fn encode(tokens: &[Token]) -> Vec<u8> {
+    let mut pattern = Vec::new();
+    for token in tokens {
+        match token {
+            Token::Run => pattern.extend(br"\*"),
+            Token::One => pattern.extend(br"\?"),
+            Token::Byte(b'\\') => pattern.extend(br"\\"),
+            Token::Byte(byte) => pattern.push(*byte),
+        }
+    }
+    pattern
+}

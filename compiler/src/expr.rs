@@ -1,0 +1,240 @@
+//! A rule's condition, whatever language it was written in.
+
+use std::collections::BTreeSet;
+
+use peewit_core::field::Field;
+pub use peewit_core::glob::Token;
+
+/// A glob over a whole value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pattern {
+    /// Literals and wildcards; no two runs side by side.
+    pub tokens: Vec<Token>,
+    /// Whether the case of ASCII letters is ignored; literals are in lower case then.
+    pub fold: bool,
+}
+
+impl Pattern {
+    /// A pattern of these elements.
+    pub fn new(tokens: impl IntoIterator<Item = Token>, fold: bool) -> Self {
+        let mut pattern = Self {
+            tokens: Vec::new(),
+            fold,
+        };
+        for token in tokens {
+            match token {
+                Token::Run if pattern.tokens.last() == Some(&Token::Run) => {}
+                Token::Byte(byte) if fold => {
+                    pattern.tokens.push(Token::Byte(byte.to_ascii_lowercase()))
+                }
+                token => pattern.tokens.push(token),
+            }
+        }
+        pattern
+    }
+
+    /// Exactly this text.
+    pub fn exact(text: &str) -> Self {
+        Self::new(text.bytes().map(Token::Byte), false)
+    }
+
+    /// Any value at all: the field exists.
+    pub fn exists() -> Self {
+        Self::new([Token::Run], false)
+    }
+}
+
+/// What one value is tested for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Test {
+    /// It matches a pattern.
+    Pattern(Pattern),
+    /// It is a number in this range, both ends included.
+    Range(i64, i64),
+}
+
+/// A list of tests over one field: holds if any value of the field passes any of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Atom {
+    /// The field.
+    pub field: Field,
+    /// The tests.
+    pub tests: BTreeSet<Test>,
+}
+
+/// A condition as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expr {
+    /// All of them hold.
+    And(Vec<Expr>),
+    /// One of them holds.
+    Or(Vec<Expr>),
+    /// It does not hold.
+    Not(Box<Expr>),
+    /// Some value of the field passes the test.
+    Is(Field, Test),
+}
+
+/// A condition in negation normal form: `not` only in front of atoms, no `and` directly
+/// within `and`, no `or` within `or`, and as few and as wide atoms as possible.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Node {
+    /// All of them hold.
+    And(Vec<Node>),
+    /// One of them holds.
+    Or(Vec<Node>),
+    /// The atom holds, or with `negated` does not.
+    Atom {
+        /// What is asked.
+        atom: Atom,
+        /// Whether the answer has to be no.
+        negated: bool,
+    },
+}
+
+impl Node {
+    /// The normal form of a condition.
+    pub fn new(expr: &Expr) -> Self {
+        Self::normal(expr, false)
+    }
+
+    fn normal(expr: &Expr, negated: bool) -> Self {
+        match expr {
+            Expr::Not(inner) => Self::normal(inner, !negated),
+            Expr::Is(field, test) => Self::Atom {
+                atom: Atom {
+                    field: *field,
+                    tests: BTreeSet::from([test.clone()]),
+                },
+                negated,
+            },
+            Expr::And(children) => Self::join(children, negated, !negated),
+            Expr::Or(children) => Self::join(children, negated, negated),
+        }
+    }
+
+    /// `all`: whether all of the children have to hold, once they are negated.
+    fn join(children: &[Expr], negated: bool, all: bool) -> Self {
+        let mut flat: Vec<Node> = Vec::new();
+        for child in children {
+            match (Self::normal(child, negated), all) {
+                (Self::And(inner), true) | (Self::Or(inner), false) => flat.extend(inner),
+                (node, _) => flat.push(node),
+            }
+        }
+        // One of `f:a`, `f:b` holds if `f:(a or b)` does; both `not f:a` and `not f:b` hold if
+        // `f:(a or b)` does not. Other pairs do not merge: different values may satisfy them.
+        let mut merged: Vec<Node> = Vec::new();
+        for node in flat {
+            let Self::Atom {
+                atom: Atom { field, .. },
+                negated,
+            } = &node
+            else {
+                if !merged.contains(&node) {
+                    merged.push(node);
+                }
+                continue;
+            };
+            let twin = merged.iter_mut().find_map(|other| match other {
+                Self::Atom {
+                    atom,
+                    negated: other_negated,
+                } => (atom.field == *field && other_negated == negated && *negated == all)
+                    .then_some(&mut atom.tests),
+                _ => None,
+            });
+            match (twin, node) {
+                (Some(tests), Self::Atom { atom, .. }) => tests.extend(atom.tests),
+                (_, node) => merged.push(node),
+            }
+        }
+        match (merged.len(), all) {
+            (1, _) => merged.remove(0),
+            (_, true) => Self::And(merged),
+            (_, false) => Self::Or(merged),
+        }
+    }
+
+    /// Calls `visit` with every atom.
+    pub fn atoms<'n>(&'n self, visit: &mut impl FnMut(&'n Atom)) {
+        match self {
+            Self::And(children) | Self::Or(children) => {
+                children.iter().for_each(|child| child.atoms(visit))
+            }
+            Self::Atom { atom, .. } => visit(atom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is(field: Field, value: &str) -> Expr {
+        Expr::Is(field, Test::Pattern(Pattern::exact(value)))
+    }
+
+    fn atom(field: Field, values: &[&str]) -> Atom {
+        Atom {
+            field,
+            tests: values
+                .iter()
+                .map(|value| Test::Pattern(Pattern::exact(value)))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn alternatives_over_one_field_become_one_atom() {
+        let (name, args) = (Field::ProcessName, Field::ProcessArgs);
+        let expr = Expr::Or(vec![
+            is(name, "a"),
+            Expr::Or(vec![is(args, "x"), is(name, "b")]),
+        ]);
+        assert_eq!(
+            Node::new(&expr),
+            Node::Or(vec![
+                Node::Atom {
+                    atom: atom(name, &["a", "b"]),
+                    negated: false
+                },
+                Node::Atom {
+                    atom: atom(args, &["x"]),
+                    negated: false
+                },
+            ])
+        );
+        let neither = Node::Atom {
+            atom: atom(name, &["a", "b"]),
+            negated: true,
+        };
+        let expr = Expr::Not(Box::new(Expr::Or(vec![is(name, "a"), is(name, "b")])));
+        assert_eq!(Node::new(&expr), neither);
+        let expr = Expr::And(vec![
+            Expr::Not(Box::new(is(name, "a"))),
+            Expr::Not(Box::new(is(name, "b"))),
+        ]);
+        assert_eq!(Node::new(&expr), neither);
+    }
+
+    /// Two clauses may be satisfied by different values: they must stay two.
+    #[test]
+    fn conjunctions_over_one_field_stay_apart() {
+        let args = Field::ProcessArgs;
+        let both = Node::And(vec![
+            Node::Atom {
+                atom: atom(args, &["a"]),
+                negated: false,
+            },
+            Node::Atom {
+                atom: atom(args, &["b"]),
+                negated: false,
+            },
+        ]);
+        assert_eq!(
+            Node::new(&Expr::And(vec![is(args, "a"), is(args, "b")])),
+            both
+        );
+    }
+}

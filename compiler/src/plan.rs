@@ -1,0 +1,230 @@
+//! From a condition to jumps, in the order that decides most at least cost.
+
+use peewit_core::field::{Cost, Field};
+use peewit_core::pack::{FAIL, Kinds, MATCH};
+
+use crate::expr::{Atom, Node, Pattern, Test, Token};
+
+/// A conditional jump within one rule; targets count from the rule's first, or are [`MATCH`] or [`FAIL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jump<'n> {
+    /// What is asked.
+    pub atom: &'n Atom,
+    /// Whether the answer has to be no.
+    pub negated: bool,
+    /// Where to go on if the answer is as it has to be.
+    pub then: u16,
+    /// Where to go on if it is not.
+    pub otherwise: u16,
+}
+
+/// What a device's events of one kind say in the fields that are the same for all of them.
+const DEVICE: [(Field, &str); 4] = [
+    (Field::HostOsType, "linux"),
+    (Field::EventKind, "event"),
+    (Field::EventCategory, "process"),
+    (Field::EventType, "start"),
+];
+
+/// The kinds of events that a condition can hold for.
+pub fn kinds(node: &Node) -> Kinds {
+    let mut kinds = Kinds::ANY.0;
+    for (kind, action) in [(Kinds::EXEC, "exec"), (Kinds::FORK, "fork")] {
+        if possible(node, action) {
+            kinds |= kind.0;
+        }
+    }
+    Kinds(kinds)
+}
+
+/// Whether a condition may hold for a device's event with this `event.action`.
+fn possible(node: &Node, action: &str) -> bool {
+    match node {
+        Node::And(children) => children.iter().all(|child| possible(child, action)),
+        Node::Or(children) => children.iter().any(|child| possible(child, action)),
+        Node::Atom { atom, negated } => {
+            let constant = DEVICE.into_iter().chain([(Field::EventAction, action)]);
+            constant
+                .filter(|(field, _)| *field == atom.field)
+                .all(|(_, value)| holds(atom, value) != *negated)
+        }
+    }
+}
+
+/// Whether a constant passes one of the tests. Constants hold no wildcards' worth of text:
+/// exact patterns, runs and prefixes are all that rules ask of them, and any other is taken to match.
+fn holds(atom: &Atom, value: &str) -> bool {
+    atom.tests.iter().any(|test| match test {
+        Test::Range(..) => false,
+        Test::Pattern(Pattern { tokens, fold }) => {
+            let literals = tokens
+                .iter()
+                .take_while(|token| matches!(token, Token::Byte(_)))
+                .count();
+            let prefix_matches =
+                tokens[..literals]
+                    .iter()
+                    .zip(value.bytes())
+                    .all(|(token, byte)| {
+                        *token
+                            == Token::Byte(if *fold {
+                                byte.to_ascii_lowercase()
+                            } else {
+                                byte
+                            })
+                    });
+            prefix_matches
+                && if literals == tokens.len() {
+                    literals == value.len()
+                } else {
+                    literals <= value.len()
+                }
+        }
+    })
+}
+
+/// The atoms without one of which a condition cannot hold, as cheap and rare as can be
+/// found. `None`: it can hold without any.
+pub fn triggers(node: &Node) -> Option<Vec<&Atom>> {
+    match node {
+        Node::Atom { negated: true, .. } => None,
+        Node::Atom {
+            atom,
+            negated: false,
+        } => Some(vec![atom]),
+        Node::And(children) => {
+            let weight = |atoms: &Vec<&Atom>| {
+                atoms
+                    .iter()
+                    .map(|atom| breadth(atom) * f64::from(rank(atom.field)))
+                    .sum::<f64>()
+            };
+            children
+                .iter()
+                .filter_map(triggers)
+                .min_by(|one, other| weight(one).total_cmp(&weight(other)))
+        }
+        Node::Or(children) => {
+            let mut all = Vec::new();
+            for child in children {
+                all.extend(triggers(child)?);
+            }
+            all.sort_unstable();
+            all.dedup();
+            Some(all)
+        }
+    }
+}
+
+/// In which order fields are evaluated. Fields that no device has come first: that they are
+/// missing decides a rule at once. Constants come late: the kind of event has been
+/// checked against them when the rule was compiled.
+pub fn rank(field: Field) -> u8 {
+    match field.cost() {
+        Cost::Absent => 1,
+        Cost::Lineage => 2,
+        Cost::Captured => 3,
+        Cost::CapturedLong => 4,
+        Cost::Constant => 5,
+        Cost::Read => 6,
+    }
+}
+
+/// About how often an atom holds, between 0 and 1.
+fn breadth(atom: &Atom) -> f64 {
+    if atom.field.cost() == Cost::Constant {
+        return 1.0;
+    }
+    let sum: f64 = atom.tests.iter().map(test_breadth).sum();
+    sum.min(1.0)
+}
+
+fn test_breadth(test: &Test) -> f64 {
+    match test {
+        Test::Range(low, high) if low == high => 0.01,
+        Test::Range(..) => 0.5,
+        Test::Pattern(pattern) => {
+            let literals = pattern
+                .tokens
+                .iter()
+                .filter(|token| matches!(token, Token::Byte(_)))
+                .count();
+            if literals == pattern.tokens.len() {
+                0.001
+            } else {
+                0.7f64.powi(literals.try_into().unwrap_or(i32::MAX))
+            }
+        }
+    }
+}
+
+/// The jumps of a condition. All go forward.
+pub fn jumps(node: &Node) -> Vec<Jump<'_>> {
+    let mut jumps = Vec::new();
+    emit(node, MATCH, FAIL, &mut jumps);
+    jumps
+}
+
+/// Appends the jumps of `node`, which lead to `then` if it holds and to `otherwise` if not.
+fn emit<'n>(node: &'n Node, then: u16, otherwise: u16, jumps: &mut Vec<Jump<'n>>) {
+    let (children, all) = match node {
+        Node::Atom { atom, negated } => {
+            jumps.push(Jump {
+                atom,
+                negated: *negated,
+                then,
+                otherwise,
+            });
+            return;
+        }
+        Node::And(children) => (children, true),
+        Node::Or(children) => (children, false),
+    };
+    let mut ordered: Vec<&Node> = children.iter().collect();
+    ordered.sort_by(|one, other| {
+        order(one, all)
+            .partial_cmp(&order(other, all))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    for (place, child) in ordered.iter().enumerate() {
+        let next = (jumps.len() + size(child)) as u16;
+        match (place + 1 == ordered.len(), all) {
+            (true, _) => emit(child, then, otherwise, jumps),
+            (false, true) => emit(child, next, otherwise, jumps),
+            (false, false) => emit(child, then, next, jumps),
+        }
+    }
+}
+
+/// How many jumps a condition takes.
+fn size(node: &Node) -> usize {
+    match node {
+        Node::Atom { .. } => 1,
+        Node::And(children) | Node::Or(children) => children.iter().map(size).sum(),
+    }
+}
+
+/// Sorts children: first by the dearest field that they need, then by how likely they are to decide: to
+/// fail where all have to hold, to hold where one is enough.
+fn order(node: &Node, all: bool) -> (u8, f64) {
+    let mut dearest = 0;
+    node.atoms(&mut |atom| dearest = dearest.max(rank(atom.field)));
+    let likely = likelihood(node);
+    (dearest, if all { likely } else { 1.0 - likely })
+}
+
+/// About how often a condition holds.
+fn likelihood(node: &Node) -> f64 {
+    match node {
+        Node::Atom {
+            atom,
+            negated: false,
+        } => breadth(atom),
+        Node::Atom {
+            atom,
+            negated: true,
+        } => 1.0 - breadth(atom),
+        Node::And(children) => children.iter().map(likelihood).product(),
+        Node::Or(children) => children.iter().map(likelihood).sum::<f64>().min(1.0),
+    }
+}

@@ -1,0 +1,157 @@
+//! Rule files and folders.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use peewit_core::field::{Cost, Field};
+
+use crate::diagnostic::{Diagnostic, Located};
+use crate::elastic::{self, Rule};
+use crate::expr::Node;
+
+/// What came of a number of files.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The rules, each with its file, in the order of their ids.
+    pub rules: Vec<(PathBuf, Rule)>,
+    /// Files that gave no rule, in the order they were read.
+    pub refused: Vec<Refused>,
+}
+
+/// A file that gave no rule.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub diagnostic: Diagnostic,
+    /// Whether the file itself was asked for, not a folder that holds it.
+    pub named: bool,
+}
+
+impl Sources {
+    /// Reads rule files, and the `.toml` files of folders and of the folders in them.
+    ///
+    /// The order of `paths` does not matter to the pack that comes of it: rules are ordered by id.
+    pub fn read(paths: &[impl AsRef<Path>]) -> Self {
+        let mut sources = Self::default();
+        for path in paths {
+            sources.read_path(path.as_ref());
+        }
+        sources
+            .rules
+            .sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        sources
+    }
+
+    fn read_path(&mut self, path: &Path) {
+        if !path.is_dir() {
+            return self.read_file(path, true);
+        }
+        // Not followed: a link back to a folder above would be read for ever.
+        let mut folders = vec![path.to_path_buf()];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+            let entries = match entries {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.refuse(
+                        &folder,
+                        String::new(),
+                        Located::new(0..0, error.to_string()),
+                        true,
+                    );
+                    continue;
+                }
+            };
+            for entry in entries {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ if entry
+                        .path()
+                        .extension()
+                        .is_some_and(|extension| extension == "toml") =>
+                    {
+                        files.push(entry.path())
+                    }
+                    _ => {}
+                }
+            }
+        }
+        files.sort();
+        files.iter().for_each(|file| self.read_file(file, false));
+    }
+
+    fn read_file(&mut self, path: &Path, named: bool) {
+        let text = match fs::read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                    return self.refuse(path, text, Located::new(at..at + 1, "not UTF-8"), named);
+                }
+            },
+            Err(error) => {
+                return self.refuse(
+                    path,
+                    String::new(),
+                    Located::new(0..0, error.to_string()),
+                    named,
+                );
+            }
+        };
+        match elastic::parse(&text) {
+            Ok(rule) => match self.rules.iter().find(|(_, other)| other.id == rule.id) {
+                Some((other, _)) => {
+                    let message = format!("rule_id {} is that of {} too", rule.id, other.display());
+                    let at = text.find(&rule.id).unwrap_or(0);
+                    self.refuse(
+                        path,
+                        text,
+                        Located::new(at..at + rule.id.len(), message),
+                        named,
+                    );
+                }
+                None => self.rules.push((path.to_path_buf(), rule)),
+            },
+            Err(error) => self.refuse(path, text, error, named),
+        }
+    }
+
+    fn refuse(&mut self, path: &Path, text: String, error: Located, named: bool) {
+        let diagnostic = Diagnostic {
+            path: path.to_path_buf(),
+            text,
+            error,
+        };
+        self.refused.push(Refused { diagnostic, named });
+    }
+
+    /// Rules that no event of a device makes hold, each with a field that it would need.
+    pub fn never_on_a_device(&self) -> impl Iterator<Item = (&Path, &Rule, Field)> {
+        self.rules
+            .iter()
+            .filter_map(|(path, rule)| Some((path.as_path(), rule, needs_absent(rule)?)))
+    }
+}
+
+/// A field that no device has and without which the rule cannot hold.
+fn needs_absent(rule: &Rule) -> Option<Field> {
+    let absent = |field: Field| (field.cost() == Cost::Absent).then_some(field);
+    impossible(&rule.condition).or_else(|| rule.new_terms.iter().copied().find_map(absent))
+}
+
+fn impossible(node: &Node) -> Option<Field> {
+    match node {
+        Node::Atom { negated: true, .. } => None,
+        Node::Atom {
+            atom,
+            negated: false,
+        } => (atom.field.cost() == Cost::Absent).then_some(atom.field),
+        Node::And(children) => children.iter().find_map(impossible),
+        Node::Or(children) => {
+            let fields: Option<Vec<Field>> = children.iter().map(impossible).collect();
+            fields?.first().copied()
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Packs as bytes: the golden one of the document, damaged ones, hostile ones.
+
+use peewit_compiler::{assemble, elastic};
+use peewit_core::engine::{Engine, Evaluation, Limits};
+use peewit_core::event::{Event, Values};
+use peewit_core::field::{Field, Type};
+use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, checksum};
+use proptest::prelude::*;
+
+/// The rule of `docs/pack-format.md`.
+const GOLDEN_RULE: &str = r#"
+[rule]
+rule_id = "00000000-0000-4000-8000-000000000001"
+name = "Example"
+author = ["peewit"]
+type = "new_terms"
+language = "kuery"
+risk_score = 21
+severity = "low"
+query = "process.executable:(/tmp/* or /home/*/.*) and process.args:id and not process.name:(id or sh)"
+
+[rule.new_terms]
+value = ["process.parent.name"]
+
+[[rule.new_terms.history_window_start]]
+value = "now-5d"
+"#;
+
+/// Every kind of pattern, a number and a rule without triggers.
+const VARIED: [&str; 4] = [
+    "process.executable:(/tmp/* or */curl or *ansible* or /home/*/.*) and process.args_count >= 3",
+    "not process.name:(a* or *b*c) and process.parent.name:(x or *y)",
+    "process.args:(*foo*bar and *baz*) or process.command_line:(*qux* or quux)",
+    "process.pid:1 or user.id:0",
+];
+
+fn varied() -> Vec<u8> {
+    let rule = |(number, query): (usize, &&str)| {
+        let text = format!(
+            "[rule]\nrule_id = \"r{number}\"\nname = \"n\"\ntype = \"query\"\nrisk_score = 1\nseverity = \"low\"\nquery = '{query}'"
+        );
+        elastic::parse(&text).unwrap()
+    };
+    assemble(&VARIED.iter().enumerate().map(rule).collect::<Vec<_>>(), 1).unwrap()
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: String = text.split_whitespace().collect();
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+/// Set `UPDATE_GOLDEN` to print the bytes for the document after a change of the format.
+#[test]
+fn the_documents_example_is_what_the_compiler_writes() {
+    let document = include_str!("../../docs/pack-format.md");
+    assert!(
+        document.contains(GOLDEN_RULE.trim()),
+        "the document shows another rule"
+    );
+    let bytes = assemble(&[elastic::parse(GOLDEN_RULE).unwrap()], 1).unwrap();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        for line in bytes.chunks(16) {
+            println!(
+                "{}",
+                line.iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            );
+        }
+    }
+    let golden = document
+        .split("```hex\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    assert_eq!(bytes, hex(golden));
+}
+
+#[test]
+fn every_changed_byte_and_every_truncation_is_refused() {
+    let pack = varied();
+    assert!(Pack::parse(&pack).is_ok());
+    for len in 0..pack.len() {
+        assert!(Pack::parse(&pack[..len]).is_err(), "cut to {len} bytes");
+    }
+    let mut damaged = pack.clone();
+    for at in 0..pack.len() {
+        for change in 1..=255u8 {
+            damaged[at] = pack[at] ^ change;
+            assert!(
+                Pack::parse(&damaged).is_err(),
+                "byte {at} changed to {}",
+                damaged[at]
+            );
+        }
+        damaged[at] = pack[at];
+    }
+    damaged.push(0);
+    assert_eq!(Pack::parse(&damaged).unwrap_err(), Error::Length);
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let pack = varied();
+    assert_eq!(Pack::parse(b"\x7fELF").unwrap_err(), Error::Magic);
+    let mut later = pack.clone();
+    later[4] = 2;
+    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(2));
+    let mut damaged = pack;
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(Pack::parse(&damaged).unwrap_err(), Error::Checksum);
+}
+
+/// An event with the same values in every field.
+struct Everywhere<'v>(&'v [&'v [u8]]);
+
+impl Event for Everywhere<'_> {
+    fn values(&mut self, field: Field) -> Values<'_> {
+        self.term(field)
+    }
+
+    fn term(&self, field: Field) -> Values<'_> {
+        if field.ty() == Type::Number {
+            Values::Number(3)
+        } else {
+            Values::Many(self.0)
+        }
+    }
+}
+
+/// Evaluates whatever passes as a pack.
+fn exercise(bytes: &[u8]) {
+    let Ok(pack) = Pack::parse(bytes) else { return };
+    let engine = Engine::new(pack, Limits::Device);
+    let values: [&[u8]; 4] = [
+        b"/tmp/x",
+        b"/home/a/.foo.bar.baz",
+        b"xansiblexcurl/curl",
+        b"",
+    ];
+    let mut event = Everywhere(&values);
+    let mut evaluation = Evaluation::new();
+    engine.evaluate(&mut evaluation, &mut event, Kinds::ANY, |_| {});
+    let mut facts = heapless::Vec::<u16, 64>::new();
+    let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
+    for rule in pack.rules() {
+        engine.terms(&rule, &event, 16, |_| {});
+        let _ = engine.matched_arg(&mut evaluation, &rule, values.iter().copied());
+    }
+}
+
+fn seal(bytes: &mut [u8]) {
+    let checksum = checksum(bytes).to_le_bytes();
+    bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum);
+}
+
+/// A checksum keeps accidents out, not people: with it made right again, every change of every byte
+/// is refused or harmless.
+#[test]
+fn sealed_changes_never_panic() {
+    let pack = varied();
+    for at in (0..pack.len()).filter(|at| !(CHECKSUM_AT..CHECKSUM_AT + 4).contains(at)) {
+        for change in [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF] {
+            let mut changed = pack.clone();
+            changed[at] ^= change;
+            seal(&mut changed);
+            exercise(&changed);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_sealed_changes_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20)) {
+        let mut pack = varied();
+        for (index, value) in changes {
+            let at = index.index(pack.len());
+            pack[at] = value;
+        }
+        seal(&mut pack);
+        exercise(&pack);
+    }
+}

@@ -1,0 +1,106 @@
+//! The identity of a rule.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A rule's id as its author wrote it. Nearly all are UUIDs, which take 16 bytes instead of
+/// 36.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RuleId<'a> {
+    /// A UUID, big-endian as written.
+    Uuid([u8; 16]),
+    /// Any other text.
+    Text(#[serde(borrow)] &'a str),
+}
+
+impl<'a> RuleId<'a> {
+    /// The id for a rule's text. Only a lower-case UUID with its four hyphens becomes
+    /// [`RuleId::Uuid`], so that [`fmt::Display`] always gives back the same text.
+    pub fn new(text: &'a str) -> Self {
+        match uuid(text.as_bytes()) {
+            Some(uuid) => Self::Uuid(uuid),
+            None => Self::Text(text),
+        }
+    }
+}
+
+impl fmt::Display for RuleId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        match self {
+            Self::Uuid(uuid) => {
+                for (place, byte) in uuid.iter().enumerate() {
+                    if HYPHEN_BEFORE.contains(&place) {
+                        f.write_str("-")?;
+                    }
+                    for digit in [byte >> 4, byte & 15] {
+                        fmt::Write::write_char(f, char::from(DIGITS[usize::from(digit)]))?;
+                    }
+                }
+                Ok(())
+            }
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A hyphen stands before these bytes of a UUID (RFC 9562, section 4).
+const HYPHEN_BEFORE: [usize; 4] = [4, 6, 8, 10];
+
+fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let mut text = text.iter();
+    let mut uuid = [0; 16];
+    for (place, byte) in uuid.iter_mut().enumerate() {
+        if HYPHEN_BEFORE.contains(&place) && *text.next()? != b'-' {
+            return None;
+        }
+        *byte = digit(*text.next()?)? << 4 | digit(*text.next()?)?;
+    }
+    text.next().is_none().then_some(uuid)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn uuids_are_packed() {
+        assert_eq!(
+            RuleId::new("00112233-4455-6677-8899-aabbccddeeff"),
+            RuleId::Uuid([
+                0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+                0xee, 0xff
+            ])
+        );
+    }
+
+    #[test]
+    fn the_text_comes_back() {
+        for (text, is_uuid) in [
+            ("00112233-4455-6677-8899-aabbccddeeff", true),
+            ("00112233-4455-6677-8899-AABBCCDDEEFF", false),
+            ("00112233-4455-6677-8899-aabbccddeef", false),
+            ("00112233-4455-6677-8899-aabbccddeeff0", false),
+            ("00112233445566778899aabbccddeeff", false),
+            ("0011223344556677-8899-aabb-ccddeeff--", false),
+            ("peewit-multi-call", false),
+            ("", false),
+        ] {
+            let id = RuleId::new(text);
+            assert_eq!(matches!(id, RuleId::Uuid(_)), is_uuid, "{text}");
+            assert_eq!(id.to_string(), text);
+        }
+    }
+}
