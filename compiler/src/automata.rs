@@ -9,7 +9,7 @@ use peewit_core::automaton::{
 
 /// A state with this many children or more gets a table: a scan would cost more time than
 /// the table's 512 bytes are worth.
-const DENSE_FROM: usize = 32;
+const DENSE_FROM: usize = 12;
 
 /// What is found at a state.
 pub type Item = u16;
@@ -238,7 +238,7 @@ mod tests {
         } else {
             trie.anchored(&mut list)
         };
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes: Vec<[u8; 4]> = words.iter().map(|word| word.to_le_bytes()).collect();
         let automaton = Automaton::new(&bytes, unanchored);
         assert!(automaton.validate(|list| (list as usize) < lists.len()));
         let mut found = BTreeSet::new();

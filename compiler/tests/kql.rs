@@ -1,5 +1,7 @@
 //! What the query language means, case by case, and what its errors say.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use peewit_compiler::diagnostic::Diagnostic;
 use peewit_compiler::expr::{Expr, Pattern, Test, Token};
 use peewit_compiler::{elastic, kql};

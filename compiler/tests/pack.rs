@@ -1,5 +1,7 @@
 //! Packs as bytes: the golden one of the document, damaged ones, hostile ones.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use peewit_compiler::{assemble, elastic};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};

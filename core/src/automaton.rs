@@ -63,7 +63,7 @@ pub struct Output {
 /// An automaton, in place.
 #[derive(Clone, Copy, Debug)]
 pub struct Automaton<'a> {
-    words: &'a [u8],
+    words: &'a [[u8; WORD]],
     unanchored: bool,
 }
 
@@ -78,7 +78,7 @@ struct State {
 
 impl<'a> Automaton<'a> {
     /// The automaton in `words`. Nothing is checked here: see [`Automaton::validate`].
-    pub const fn new(words: &'a [u8], unanchored: bool) -> Self {
+    pub const fn new(words: &'a [[u8; WORD]], unanchored: bool) -> Self {
         Self { words, unanchored }
     }
 
@@ -87,13 +87,17 @@ impl<'a> Automaton<'a> {
         self.words.is_empty()
     }
 
+    /// How many words it has.
+    pub const fn len(&self) -> usize {
+        self.words.len()
+    }
+
     /// Words outside the automaton are leaves without outputs.
     #[inline]
     fn word(&self, index: usize) -> u32 {
-        match self.words.get(index * WORD..index * WORD + WORD) {
-            Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
-            _ => 0,
-        }
+        self.words
+            .get(index)
+            .map_or(0, |&word| u32::from_le_bytes(word))
     }
 
     #[inline]
@@ -126,14 +130,35 @@ impl<'a> Automaton<'a> {
             let child = pair >> (u32::from(label % 2) * 16) & 0xFFFF;
             return (child != 0).then_some(child as usize);
         }
-        let count = edge_count(state.header);
-        for index in state.edges..state.edges + count {
-            let edge = self.word(index);
+        let edges = self
+            .words
+            .get(state.edges..state.edges + edge_count(state.header))?;
+        for &edge in edges {
+            let edge = u32::from_le_bytes(edge);
             if edge & 0xFF >= u32::from(label) {
                 return (edge & 0xFF == u32::from(label)).then_some((edge >> 8) as usize);
             }
         }
         None
+    }
+
+    /// The first bytes of values that an anchored automaton does anything with: a bit each.
+    /// `None` if it reports on every value.
+    pub fn first_bytes(&self) -> Option<[u64; 4]> {
+        let root = self.state(0);
+        if root.here.is_some() || root.end.is_some() {
+            return None;
+        }
+        let mut bytes = [0; 4];
+        for byte in 0..=255 {
+            let continues = match root.header & KIND {
+                LEAF => false,
+                CHAIN => root.header >> LABELS_SHIFT & 0xFF == u32::from(byte),
+                _ => self.child(&root, byte).is_some(),
+            };
+            bytes[usize::from(byte / 64)] |= u64::from(continues) << (byte % 64);
+        }
+        Some(bytes)
     }
 
     /// Reads a value from its beginning and reports the outputs of what it begins with and
@@ -235,10 +260,7 @@ impl<'a> Automaton<'a> {
     /// Checks that the words are a sequence of states, that every child and fail link is the
     /// beginning of one, and, by `list_exists`, every index of a list.
     pub fn validate(&self, list_exists: impl Fn(u32) -> bool) -> bool {
-        let count = self.words.len() / WORD;
-        if !self.words.len().is_multiple_of(WORD) || count > MAX_WORDS {
-            return false;
-        }
+        let count = self.words.len();
         let is_state = |index: usize| index < count && self.word(index) & STATE != 0;
         let mut at = 0;
         while at < count {

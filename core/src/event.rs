@@ -47,15 +47,32 @@ impl<'a> Iterator for Block<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        match self.rest.iter().position(|&byte| byte == 0) {
-            Some(end) => {
-                let (string, rest) = self.rest.split_at(end);
-                self.rest = &rest[1..];
-                Some(string)
-            }
-            None => Some(core::mem::take(&mut self.rest)),
+        let (string, rest) = self.rest.split_at(first_nul(self.rest));
+        self.rest = rest.get(1..).unwrap_or(&[]);
+        Some(string)
+    }
+}
+
+/// Where the first NUL is, or the length if there is none. Eight bytes at a time.
+#[inline]
+fn first_nul(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest high bit that is left is that of the first byte that is zero.
+        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+        if zeros != 0 {
+            return index * 8 + zeros.trailing_zeros() as usize / 8;
         }
     }
+    let before = bytes.len() - rest.len();
+    before
+        + rest
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or(rest.len())
 }
 
 /// A block without the NUL that ends its last string: the bytes that
@@ -102,6 +119,21 @@ mod tests {
         assert_eq!(strings(b"a\0\0b\0"), [&b"a"[..], b"", b"b"]);
         assert_eq!(strings(b"sshd: root"), [b"sshd: root"]);
         assert_eq!(unterminated(b"ls\0-l\0"), b"ls\0-l");
+    }
+
+    #[test]
+    fn the_first_nul_is_found_at_every_place() {
+        // 0x01 and 0x80 are the bytes that a careless test for zero takes for it.
+        for filler in [0x01, 0x80, 0xFF] {
+            for len in 0..40 {
+                let mut bytes = std::vec![filler; len];
+                assert_eq!(first_nul(&bytes), len);
+                for at in (0..len).rev() {
+                    bytes[at] = 0;
+                    assert_eq!(first_nul(&bytes), at);
+                }
+            }
+        }
     }
 
     #[test]

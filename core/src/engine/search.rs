@@ -1,0 +1,167 @@
+//! Evaluating one field: which of its atoms hold for the values of an event.
+
+use super::{Engine, Evaluation, Limits, clear};
+use crate::automaton::Output;
+use crate::event::{Block, Values};
+use crate::field::{Field, KEYWORD_LIMIT, Type};
+use crate::glob;
+use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack};
+
+impl Engine<'_> {
+    /// Sets the bits of a field's atoms.
+    pub(super) fn search(&self, evaluation: &mut Evaluation, index: &FieldIndex, values: Values) {
+        let words = evaluation.atoms.get_mut(index.atom_words());
+        words.into_iter().flatten().for_each(clear);
+        let mut search = Search {
+            pack: &self.pack,
+            limits: self.limits,
+            index,
+            evaluation,
+        };
+        match values {
+            Values::Missing => {}
+            Values::Lost => search.evaluation.lost.insert(index.field),
+            Values::One(value) => search.value(value),
+            Values::Many(values) => values.iter().for_each(|value| search.value(value)),
+            Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
+            Values::Joined(block) => search.read(block, |byte| if byte == 0 { b' ' } else { byte }),
+            Values::Number(number) => search.number(number),
+            Values::Facts(facts) => search.evaluation.set_facts(index, facts),
+        }
+    }
+}
+
+struct Search<'e, 'a> {
+    pack: &'e Pack<'a>,
+    limits: Limits,
+    index: &'e FieldIndex<'a>,
+    evaluation: &'e mut Evaluation,
+}
+
+/// The globs that a value has been tried against.
+type Tried = [u64; 4];
+
+impl Search<'_, '_> {
+    #[inline]
+    fn value(&mut self, value: &[u8]) {
+        if self.index.may_hold(value) {
+            self.likely_value(value);
+        }
+    }
+
+    fn likely_value(&mut self, value: &[u8]) {
+        if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
+            if self.limits == Limits::Upstream {
+                return;
+            }
+            self.evaluation.beyond_upstream = true;
+        }
+        self.read(value, |byte| byte);
+    }
+
+    #[inline]
+    fn read(&mut self, value: &[u8], map: impl Fn(u8) -> u8 + Copy) {
+        let [anchored, anchored_fold, unanchored, unanchored_fold] = &self.index.automata;
+        if !anchored.is_empty() {
+            anchored.read_anchored(value, map, |output| self.output(output, value, map, None));
+        }
+        if self.index.only_anchored {
+            return;
+        }
+        let fold = move |byte| map(byte).to_ascii_lowercase();
+        if !anchored_fold.is_empty() {
+            anchored_fold
+                .read_anchored(value, fold, |output| self.output(output, value, map, None));
+        }
+        let mut tried = [0; 4];
+        if !unanchored.is_empty() {
+            let report = |output| self.output(output, value, map, Some(&mut tried));
+            unanchored.read_unanchored(value, map, report);
+        }
+        if !unanchored_fold.is_empty() {
+            tried = [0; 4];
+            let report = |output| self.output(output, value, map, Some(&mut tried));
+            unanchored_fold.read_unanchored(value, fold, report);
+        }
+    }
+
+    #[inline]
+    fn output(
+        &mut self,
+        output: Output,
+        value: &[u8],
+        map: impl Fn(u8) -> u8,
+        mut tried: Option<&mut Tried>,
+    ) {
+        let pack = *self.pack;
+        for item in pack.list(output.list as u16) {
+            if item & GLOB == 0 {
+                self.set(item);
+            } else {
+                let rest = value.get(output.position..).unwrap_or(&[]);
+                self.glob(item & !GLOB, rest, &map, tried.as_deref_mut());
+            }
+        }
+    }
+
+    /// Tries the rest of a pattern on the rest of a value.
+    #[cold]
+    fn glob(
+        &mut self,
+        number: u16,
+        rest: &[u8],
+        map: impl Fn(u8) -> u8,
+        tried: Option<&mut Tried>,
+    ) {
+        let pack = *self.pack;
+        let Some(glob) = pack.glob(number) else {
+            return;
+        };
+        if let Some(tried) = tried
+            && glob.slot != NO_SLOT
+        {
+            // It begins with a run: what the first occurrence does not match, no later one does.
+            let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
+            if tried[word] & mask != 0 {
+                return;
+            }
+            tried[word] |= mask;
+        }
+        if glob::matches(glob.pattern, glob.fold, rest.iter().map(|&byte| map(byte))) {
+            pack.list(glob.list).for_each(|atom| self.set(atom));
+        }
+    }
+
+    fn number(&mut self, number: i64) {
+        let ranges = self.index.ranges..self.index.ranges.saturating_add(self.index.range_count);
+        let pack = *self.pack;
+        for range in ranges.filter_map(|range| pack.range(range)) {
+            if (range.low..=range.high).contains(&number) {
+                pack.list(range.list).for_each(|atom| self.set(atom));
+            }
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, atom: AtomId) {
+        if let Some(word) = self.evaluation.atoms.get_mut(usize::from(atom / 64)) {
+            *word |= 1 << (atom % 64);
+        }
+    }
+}
+
+/// Whether Elasticsearch does not index this value: a keyword of more than [`KEYWORD_LIMIT`]
+/// UTF-16 units.
+#[cold]
+pub(super) fn is_beyond_upstream(field: Field, value: &[u8]) -> bool {
+    value.len() > KEYWORD_LIMIT && field.ty() == Type::Keyword && utf16_len(value) > KEYWORD_LIMIT
+}
+
+/// UTF-16 units of a UTF-8 string: one for each character, two where it takes four bytes.
+/// Other bytes count one for each that is no continuation.
+fn utf16_len(value: &[u8]) -> usize {
+    value
+        .iter()
+        .map(|&byte| usize::from(byte & 0xC0 != 0x80) + usize::from(byte >= 0xF0))
+        .sum()
+}

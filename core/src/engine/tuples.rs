@@ -1,0 +1,75 @@
+//! The values of a rule's `new_terms` fields.
+
+use super::search::is_beyond_upstream;
+use super::{Engine, Limits};
+use crate::event::{Block, Event, Values};
+use crate::field::Field;
+use crate::pack::{MAX_TERM_FIELDS, Rule};
+
+impl Engine<'_> {
+    /// Calls `found` with each tuple of values of the rule's `new_terms` fields. A field that is missing
+    /// gives none; one with several values gives a tuple for each. At most `limit` tuples.
+    ///
+    /// [`Values::Lost`] stands for the value `unknown`. [`Values::Joined`] are passed on with NUL for the
+    /// space.
+    pub fn terms<E: Event>(
+        &self,
+        rule: &Rule<'_>,
+        event: &E,
+        limit: usize,
+        mut found: impl FnMut(&[&[u8]]),
+    ) {
+        let mut fields: heapless::Vec<Field, MAX_TERM_FIELDS> = heapless::Vec::new();
+        fields.extend(rule.terms.iter());
+        if fields.is_empty() {
+            return;
+        }
+        // An odometer: which value of each field comes next.
+        let mut turn = [0usize; MAX_TERM_FIELDS];
+        for _ in 0..limit {
+            let mut tuple: heapless::Vec<&[u8], MAX_TERM_FIELDS> = heapless::Vec::new();
+            let mut exhausted = None;
+            for (place, &field) in fields.iter().enumerate() {
+                match self.nth(
+                    event.term(field),
+                    field,
+                    turn.get(place).copied().unwrap_or(0),
+                ) {
+                    Some(value) => {
+                        let _ = tuple.push(value);
+                    }
+                    None => {
+                        exhausted = Some(place);
+                        break;
+                    }
+                }
+            }
+            match exhausted {
+                None => {
+                    found(&tuple);
+                    turn[fields.len() - 1] += 1;
+                }
+                // The first field has run out, or one that has no value at all.
+                Some(place) if place == 0 || turn[place] == 0 => return,
+                Some(place) => {
+                    turn[place..].fill(0);
+                    turn[place - 1] += 1;
+                }
+            }
+        }
+    }
+
+    /// Value `n` of a field, as a term.
+    fn nth<'v>(&self, values: Values<'v>, field: Field, n: usize) -> Option<&'v [u8]> {
+        let visible =
+            |value: &&[u8]| self.limits == Limits::Device || !is_beyond_upstream(field, value);
+        let one = |value: &'v [u8]| Some(value).filter(|value| n == 0 && visible(value));
+        match values {
+            Values::Missing | Values::Number(_) | Values::Facts(_) => None,
+            Values::Lost => one(b"unknown"),
+            Values::One(value) | Values::Joined(value) => one(value),
+            Values::Many(values) => values.iter().copied().filter(visible).nth(n),
+            Values::Block(block) => Block::new(block).filter(visible).nth(n),
+        }
+    }
+}

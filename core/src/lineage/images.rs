@@ -1,0 +1,331 @@
+//! The images that processes run: each kept once, counted, in a bounded store.
+//!
+//! Bytes (path, then arguments) lie in one arena in the order of their arrival. New ones go
+//! to its end; when the end is reached, those still in use move together. Number 0 is nil:
+//! the image of which nothing is known.
+
+use super::{Image, MAX_FACTS, MAX_FORK_RULES};
+use crate::pack::{AtomId, RuleIndex};
+use core::hash::Hasher;
+
+/// Number of an image; 0 is the lost one.
+pub(super) type ImageId = u16;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    pub(super) hash: u32,
+    pub(super) args_len: u32,
+    /// References; 0 if the record is free.
+    pub(super) references: u16,
+    /// Where its bytes start.
+    pub(super) offset: u16,
+    pub(super) path_len: u16,
+    /// How many bytes of arguments follow the path.
+    pub(super) args_kept: u16,
+    /// The next record of the same bucket, or of the free ones.
+    pub(super) chain: ImageId,
+    /// Neighbours in the arena.
+    pub(super) before: ImageId,
+    pub(super) after: ImageId,
+    pub(super) facts: [AtomId; MAX_FACTS],
+    pub(super) fork_rules: [RuleIndex; MAX_FORK_RULES],
+    pub(super) facts_len: u8,
+    pub(super) fork_rules_len: u8,
+    pub(super) has_path: bool,
+    pub(super) lost: bool,
+}
+
+static_assertions::const_assert!(size_of::<Record>() == 84);
+
+impl Record {
+    const NIL: Self = Self {
+        hash: 0,
+        args_len: 0,
+        references: 0,
+        offset: 0,
+        path_len: 0,
+        args_kept: 0,
+        chain: 0,
+        before: 0,
+        after: 0,
+        facts: [0; MAX_FACTS],
+        fork_rules: [0; MAX_FORK_RULES],
+        facts_len: 0,
+        fork_rules_len: 0,
+        has_path: false,
+        lost: false,
+    };
+
+    pub(super) fn size(&self) -> u16 {
+        self.path_len + self.args_kept
+    }
+}
+
+/// Room for `N - 1` images with `BYTES` bytes of paths and arguments.
+pub(super) struct Images<const N: usize, const BYTES: usize> {
+    pub(super) records: [Record; N],
+    /// The first record of each bucket.
+    pub(super) buckets: [ImageId; N],
+    pub(super) bytes: [u8; BYTES],
+    /// Where the arena's free end starts.
+    pub(super) end: u16,
+    /// How many bytes before that are in use.
+    pub(super) in_use: u16,
+    /// The images with the lowest and the highest bytes.
+    pub(super) lowest: ImageId,
+    pub(super) highest: ImageId,
+    pub(super) free: ImageId,
+    /// How many records were ever used.
+    pub(super) used: ImageId,
+}
+
+impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
+    pub(super) const fn new() -> Self {
+        const { assert!(N >= 2 && N <= 0x8000, "numbers are 16 bits") };
+        const { assert!(BYTES <= 0xffff, "offsets are 16 bits") };
+        Self {
+            records: [Record::NIL; N],
+            buckets: [0; N],
+            bytes: [0; BYTES],
+            end: 0,
+            in_use: 0,
+            lowest: 0,
+            highest: 0,
+            free: 0,
+            used: 0,
+        }
+    }
+
+    /// Whether an image fits into an empty store. Facts and fork rules are within bounds.
+    pub(super) fn may_fit(image: &Image<'_>) -> bool {
+        image
+            .path
+            .unwrap_or_default()
+            .len()
+            .saturating_add(image.args.len())
+            <= BYTES
+    }
+
+    /// The image of a number.
+    pub(super) fn get(&self, id: ImageId) -> Image<'_> {
+        match self.records.get(usize::from(id)) {
+            Some(record) if record.references != 0 => self.image(record),
+            _ => Image::LOST,
+        }
+    }
+
+    pub(super) fn image<'a>(&'a self, record: &'a Record) -> Image<'a> {
+        let start = usize::from(record.offset);
+        let middle = start + usize::from(record.path_len);
+        let end = middle + usize::from(record.args_kept);
+        let path = self.bytes.get(start..middle).unwrap_or_default();
+        Image {
+            path: record.has_path.then_some(path),
+            facts: record
+                .facts
+                .get(..usize::from(record.facts_len))
+                .unwrap_or_default(),
+            fork_rules: record
+                .fork_rules
+                .get(..usize::from(record.fork_rules_len))
+                .unwrap_or_default(),
+            args: self.bytes.get(middle..end).unwrap_or_default(),
+            args_len: record.args_len,
+            lost: record.lost,
+        }
+    }
+
+    /// One more reference to an image.
+    pub(super) fn retain(&mut self, id: ImageId) {
+        if id != 0 {
+            self.at_mut(id).references += 1;
+        }
+    }
+
+    /// One reference less; without any the image is gone.
+    pub(super) fn release(&mut self, id: ImageId) {
+        if id == 0 {
+            return;
+        }
+        let record = self.at_mut(id);
+        record.references -= 1;
+        if record.references == 0 {
+            self.remove(id);
+        }
+    }
+
+    /// The number of an image, with one more reference. `None` if there is no room for it.
+    pub(super) fn intern(&mut self, image: &Image<'_>) -> Option<ImageId> {
+        let hash = hash(image);
+        let mut id = self.buckets.get(Self::bucket(hash)).copied().unwrap_or(0);
+        while id != 0 {
+            let record = self.at(id);
+            // The hash only finds candidates: whether it is the same the bytes say.
+            if record.hash == hash && self.image(record) == *image {
+                self.retain(id);
+                return Some(id);
+            }
+            id = record.chain;
+        }
+        self.add(hash, image)
+    }
+
+    fn add(&mut self, hash: u32, image: &Image<'_>) -> Option<ImageId> {
+        let path = image.path.unwrap_or_default();
+        let mut record = Record {
+            hash,
+            args_len: image.args_len,
+            references: 1,
+            path_len: u16::try_from(path.len()).ok()?,
+            args_kept: u16::try_from(image.args.len()).ok()?,
+            facts_len: u8::try_from(image.facts.len()).ok()?,
+            fork_rules_len: u8::try_from(image.fork_rules.len()).ok()?,
+            has_path: image.path.is_some(),
+            lost: image.lost,
+            ..Record::NIL
+        };
+        record
+            .facts
+            .get_mut(..image.facts.len())?
+            .copy_from_slice(image.facts);
+        record
+            .fork_rules
+            .get_mut(..image.fork_rules.len())?
+            .copy_from_slice(image.fork_rules);
+        let size = path.len() + image.args.len();
+        if BYTES - usize::from(self.in_use) < size {
+            return None;
+        }
+        let id = self.take()?;
+
+        if BYTES - usize::from(self.end) < size {
+            self.compact();
+        }
+        record.offset = self.end;
+        let start = usize::from(self.end);
+        let (to_path, to_args) = self
+            .bytes
+            .get_mut(start..start + size)?
+            .split_at_mut(path.len());
+        to_path.copy_from_slice(path);
+        to_args.copy_from_slice(image.args);
+        self.end += record.size();
+        self.in_use += record.size();
+
+        record.before = self.highest;
+        self.at_mut(record.before).after = id;
+        self.highest = id;
+        if self.lowest == 0 {
+            self.lowest = id;
+        }
+        if let Some(head) = self.buckets.get_mut(Self::bucket(hash)) {
+            record.chain = core::mem::replace(head, id);
+        }
+        *self.at_mut(id) = record;
+        Some(id)
+    }
+
+    fn remove(&mut self, id: ImageId) {
+        let Record {
+            hash,
+            chain,
+            before,
+            after,
+            ..
+        } = *self.at(id);
+        if let Some(head) = self.buckets.get_mut(Self::bucket(hash)) {
+            let mut link = *head;
+            if link == id {
+                *head = chain;
+            } else {
+                while link != 0 && self.at(link).chain != id {
+                    link = self.at(link).chain;
+                }
+                self.at_mut(link).chain = chain;
+            }
+        }
+        self.in_use -= self.at(id).size();
+        self.at_mut(before).after = after;
+        self.at_mut(after).before = before;
+        if self.lowest == id {
+            self.lowest = after;
+        }
+        if self.highest == id {
+            self.highest = before;
+            let last = self.at(before);
+            self.end = if before == 0 {
+                0
+            } else {
+                last.offset + last.size()
+            };
+        }
+        let free = self.free;
+        *self.at_mut(id) = Record {
+            chain: free,
+            ..Record::NIL
+        };
+        self.free = id;
+    }
+
+    /// Moves the bytes in use together, so that all free ones are at the end.
+    fn compact(&mut self) {
+        let mut to = 0;
+        let mut id = self.lowest;
+        while id != 0 {
+            let record = self.at_mut(id);
+            let (from, size, after) = (record.offset, record.size(), record.after);
+            record.offset = to;
+            let start = usize::from(from);
+            let end = start + usize::from(size);
+            // Always so; said here, it leaves no panic in the code.
+            if end <= BYTES && usize::from(to) <= BYTES - (end - start) {
+                self.bytes.copy_within(start..end, usize::from(to));
+            }
+            to += size;
+            id = after;
+        }
+        self.end = to;
+    }
+
+    fn take(&mut self) -> Option<ImageId> {
+        if self.free != 0 {
+            let id = self.free;
+            self.free = self.at(id).chain;
+            return Some(id);
+        }
+        if usize::from(self.used) + 1 >= N {
+            return None;
+        }
+        self.used += 1;
+        Some(self.used)
+    }
+
+    /// Less than N, as a hash is less than 2^32.
+    pub(super) fn bucket(hash: u32) -> usize {
+        ((u64::from(hash) * N as u64) >> 32) as usize
+    }
+
+    fn at(&self, id: ImageId) -> &Record {
+        let index = usize::from(id);
+        &self.records[if index < N { index } else { 0 }]
+    }
+
+    fn at_mut(&mut self, id: ImageId) -> &mut Record {
+        let index = usize::from(id);
+        &mut self.records[if index < N { index } else { 0 }]
+    }
+}
+
+/// Where to look for an image. FNV is enough: whoever makes images that collide gets chains
+/// as long as the table, and no other image's number.
+fn hash(image: &Image<'_>) -> u32 {
+    let mut hasher = fnv::FnvHasher::default();
+    hasher.write(image.path.unwrap_or_default());
+    for fact in image.facts {
+        hasher.write(&fact.to_le_bytes());
+    }
+    hasher.write(image.args);
+    let hash = hasher.finish();
+    // The high half of FNV mixes more of the input than the low one does.
+    (hash >> 32) as u32 ^ hash as u32
+}

@@ -1,0 +1,126 @@
+//! Checking a pack once, so that nothing in it can lead anywhere but where it should.
+
+use super::{Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, NO_LIST, Pack, Section};
+use crate::automaton::MAX_WORDS;
+use crate::field::{Field, FieldSet, Type};
+use crate::glob;
+
+fn check(section: Section, holds: bool) -> Result<(), Error> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Malformed(section))
+    }
+}
+
+impl Pack<'_> {
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        check(Section::Rules, self.rules.len() <= MAX_RULES)?;
+        check(Section::Globs, self.globs.len() < usize::from(GLOB))?;
+        check(Section::Lists, self.lists.len() <= usize::from(NO_LIST))?;
+        let indexed = self.validate_fields()?;
+        self.validate_globs()?;
+        self.validate_code()?;
+        let triggers = (0..=self.atom_count()).all(|atom| self.is_rule_list(self.trigger(atom)));
+        check(Section::Triggers, triggers && !self.triggers.is_empty())?;
+        let steps = self
+            .steps()
+            .all(|step| step.field.is_none_or(|field| indexed.contains(field)));
+        check(Section::Steps, steps)
+    }
+
+    /// Fields ascend, their atoms follow one another without a gap, their automata are sound.
+    fn validate_fields(&self) -> Result<FieldSet, Error> {
+        let mut indexed = FieldSet::EMPTY;
+        let mut next_word = 0;
+        let mut previous: Option<Field> = None;
+        for field in self.fields() {
+            let field = field.ok_or(Error::Malformed(Section::Fields))?;
+            let follows = field.first_word == next_word && previous < Some(field.field);
+            check(Section::Fields, follows && field.words > 0)?;
+            indexed.insert(field.field);
+            previous = Some(field.field);
+            next_word += field.words;
+            for automaton in field.automata {
+                let sound = automaton.is_empty()
+                    || (field.field.ty() != Type::Number
+                        && automaton.len() <= MAX_WORDS
+                        && automaton.validate(|list| self.is_output_list(list)));
+                check(Section::Automata, sound)?;
+            }
+            let ranges = usize::from(field.ranges) + usize::from(field.range_count);
+            check(Section::Ranges, ranges <= self.ranges.len())?;
+        }
+        check(
+            Section::Fields,
+            next_word <= MAX_ATOM_WORDS && next_word * 64 == self.atom_count(),
+        )?;
+        Ok(indexed)
+    }
+
+    fn validate_globs(&self) -> Result<(), Error> {
+        for index in 0..self.globs.len() {
+            let sound = self.glob(index as u16).is_some_and(|glob| {
+                glob::validate(glob.pattern).is_ok() && self.is_atom_list(glob.list)
+            });
+            check(Section::Globs, sound)?;
+        }
+        for index in 0..self.ranges.len() {
+            let sound = self
+                .range(index as u16)
+                .is_some_and(|range| self.is_atom_list(range.list));
+            check(Section::Ranges, sound)?;
+        }
+        Ok(())
+    }
+
+    /// Jumps go forward only: a condition is decided after as many as it has at most.
+    fn validate_code(&self) -> Result<(), Error> {
+        for index in 0..self.rules.len() as u16 {
+            check(Section::Rules, self.rule(index).is_some())?;
+            let condition = self
+                .condition(index)
+                .ok_or(Error::Malformed(Section::Code))?;
+            let end = condition.instructions().count();
+            check(Section::Code, end > 0)?;
+            for (at, instruction) in condition.instructions().enumerate() {
+                let lands = |target: u16| {
+                    target >= FAIL || (at + 1..end).contains(&condition.place(target))
+                };
+                let sound = usize::from(instruction.atom) < self.atom_count()
+                    && lands(instruction.then)
+                    && lands(instruction.otherwise);
+                check(Section::Code, sound)?;
+            }
+        }
+        Ok(())
+    }
+
+    // Lists of outputs and lists of rules are told apart by who refers to them.
+
+    fn is_output_list(&self, list: u32) -> bool {
+        u16::try_from(list).is_ok_and(|list| {
+            self.whole_list(list).is_some()
+                && self.list(list).all(|item| {
+                    let limit = if item & GLOB == 0 {
+                        self.atom_count()
+                    } else {
+                        self.globs.len()
+                    };
+                    usize::from(item & !GLOB) < limit
+                })
+        })
+    }
+
+    fn is_atom_list(&self, list: u16) -> bool {
+        self.is_output_list(u32::from(list)) && self.list(list).all(|item| item & GLOB == 0)
+    }
+
+    fn is_rule_list(&self, list: u16) -> bool {
+        list == NO_LIST
+            || (self.whole_list(list).is_some()
+                && self
+                    .list(list)
+                    .all(|rule| usize::from(rule) < self.rules.len()))
+    }
+}

@@ -1,0 +1,243 @@
+//! What the end-to-end tests share: where things are, and running the sensor.
+//!
+//! `tests/run` builds what they need. What a test lacks is said in one line; in CI (`CI` set) it is a
+//! failure, elsewhere the test is skipped.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The target that the sensor and the test programs are built for.
+pub const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// How long anything may take that does not depend on how much there is to do.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Something a test needs is missing: says so, and fails in CI.
+pub fn missing(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{what}");
+    // Not `eprintln!`: the harness would keep it from the reader.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
+/// A built program, `None` if it is not there.
+pub fn program(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target")
+        .join(path);
+    match path.canonicalize() {
+        Ok(path) => Some(path),
+        Err(_) => {
+            missing(&format!(
+                "{} is not built: tests/run builds it",
+                path.display()
+            ));
+            None
+        }
+    }
+}
+
+/// The sensor.
+pub fn sensor() -> Option<PathBuf> {
+    program(&format!("{TARGET}/release/peewit"))
+}
+
+/// The workstation's tool.
+pub fn ctl() -> Option<PathBuf> {
+    program("release/peewitctl")
+}
+
+/// A test program.
+pub fn test_program(name: &str) -> Option<PathBuf> {
+    program(&format!("{TARGET}/release/{name}"))
+}
+
+/// A folder of test data that is not part of the project, by the variable that names it.
+pub fn data(variable: &str) -> Option<PathBuf> {
+    match std::env::var_os(variable).map(PathBuf::from) {
+        Some(path) if path.is_dir() => Some(path),
+        Some(path) => {
+            missing(&format!("{variable}: {} is not a folder", path.display()));
+            None
+        }
+        None => {
+            missing(&format!(
+                "{variable} is not set: it names a folder of test data"
+            ));
+            None
+        }
+    }
+}
+
+/// Whether this process is root, as capture needs it.
+pub fn root() -> bool {
+    // SAFETY: reads the user id.
+    let root = unsafe { libc::geteuid() } == 0;
+    if !root {
+        missing("live capture needs root");
+    }
+    root
+}
+
+/// Live tests take turns: each fills the machine.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A folder with copies of the test programs below `/tmp`, where the seed rule looks.
+pub struct Attack {
+    folder: tempfile::TempDir,
+}
+
+impl Attack {
+    /// Copies `dropper`, `storm`, and `nop` as `nop` and as `implant`.
+    pub fn new() -> Option<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("x")
+            .tempdir_in("/tmp")
+            .ok()?;
+        for (name, program) in [
+            ("dropper", "dropper"),
+            ("storm", "storm"),
+            ("nop", "nop"),
+            ("implant", "nop"),
+        ] {
+            fs::copy(test_program(program)?, folder.path().join(name)).ok()?;
+        }
+        Some(Self { folder })
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// Runs a shell command in which `$X` is the folder, and waits for it.
+    pub fn shell(&self, command: &str) {
+        let status = Command::new("/bin/sh")
+            .args(["-c", command])
+            .env("X", self.folder.path())
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "{command}");
+    }
+}
+
+/// A running sensor.
+pub struct Sensor {
+    child: Child,
+    messages: BufReader<ChildStderr>,
+    said: String,
+    state: tempfile::TempDir,
+}
+
+impl Sensor {
+    /// Starts `peewit run` with an alert log of its own and waits until it says that it watches.
+    pub fn start(options: &[&str]) -> Option<Self> {
+        let state = tempfile::tempdir().ok()?;
+        let mut child = Command::new(sensor()?)
+            .args(["run", "--alerts"])
+            .arg(state.path().join("alerts"))
+            .args(options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the sensor starts");
+        let messages = BufReader::new(child.stderr.take().expect("standard error is piped"));
+        let mut sensor = Self {
+            child,
+            messages,
+            said: String::new(),
+            state,
+        };
+        while !sensor.said.contains("watching") {
+            let read = sensor
+                .messages
+                .read_line(&mut sensor.said)
+                .expect("its messages can be read");
+            assert!(read > 0, "the sensor ended: {}", sensor.said);
+        }
+        Some(sensor)
+    }
+
+    /// The path of a file in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.state.path().join(name)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The alerts so far, as `peewit alerts --json` gives them.
+    pub fn alerts(&self) -> Vec<serde_json::Value> {
+        let output = Command::new(sensor().expect("it runs"))
+            .args(["alerts", "--json"])
+            .arg(self.path("alerts"))
+            .output()
+            .expect("the alerts can be read");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let lines = output
+            .stdout
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).expect("JSON"))
+            .collect()
+    }
+
+    /// Waits until there are at least `count` alerts, and gives them.
+    pub fn wait_for_alerts(&self, count: usize) -> Vec<serde_json::Value> {
+        let start = Instant::now();
+        loop {
+            let alerts = self.alerts();
+            if alerts.len() >= count || start.elapsed() > PATIENCE {
+                return alerts;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A figure of its memory, KiB, from `smaps_rollup`.
+    pub fn memory(&self, what: &str) -> u64 {
+        let text =
+            fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).expect("it runs");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(what))
+            .expect("the kernel has this figure");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|figure| figure.parse().ok())
+            .expect("a number")
+    }
+
+    /// Ends it by a signal and gives all that it said.
+    pub fn stop(mut self, signal: i32) -> String {
+        // SAFETY: sends a signal to a child that has not been waited for.
+        unsafe { libc::kill(self.pid().cast_signed(), signal) };
+        while self
+            .messages
+            .read_line(&mut self.said)
+            .is_ok_and(|read| read > 0)
+        {}
+        let status = self.child.wait().expect("it was started");
+        assert!(status.success(), "{status}: {}", self.said);
+        std::mem::take(&mut self.said)
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
