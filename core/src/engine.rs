@@ -24,7 +24,7 @@ use crate::pack::{
 pub enum Limits {
     /// None: padding is no way past the rules. [`Evaluation::beyond_upstream`] tells.
     Device,
-    /// Values of more than [`KEYWORD_LIMIT`] UTF-16 units are invisible, as in Elasticsearch.
+    /// Values of more than [`crate::field::KEYWORD_LIMIT`] UTF-16 units are invisible, as in Elasticsearch.
     Upstream,
 }
 

@@ -1,0 +1,61 @@
+//! Compiles the rules that ship with peewit to the pack that is built into the sensor.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use peewit_compiler::assemble;
+use peewit_compiler::source::Sources;
+
+/// The build number of the pack: raised with each release whose rules differ.
+const BUILD: u32 = 1;
+
+fn main() -> ExitCode {
+    let rules = PathBuf::from("../rules");
+    println!("cargo::rerun-if-changed={}", rules.display());
+    without_unwinding();
+    let out = env::var_os("OUT_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default()
+        .join("default.pack");
+    match compile(&rules) {
+        Ok(pack) => match fs::write(&out, pack) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("{}: {error}", out.display())),
+        },
+        Err(error) => fail(&error),
+    }
+}
+
+/// A panic ends the sensor: nobody unwinds its stack, and the tables for it would be an eighth of the binary. Only the
+/// linker can leave out those of the precompiled libraries.
+fn without_unwinding() {
+    println!("cargo::rerun-if-changed=link.ld");
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|environment| environment == "musl") {
+        let script = env::var_os("CARGO_MANIFEST_DIR")
+            .map(PathBuf::from)
+            .unwrap_or_default()
+            .join("link.ld");
+        println!("cargo::rustc-link-arg-bins=--strip-all");
+        println!("cargo::rustc-link-arg-bins=--no-eh-frame-hdr");
+        // Places for the start code to relocate, packed.
+        println!("cargo::rustc-link-arg-bins=--pack-dyn-relocs=relr");
+        println!("cargo::rustc-link-arg-bins={}", script.display());
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    for line in error.lines() {
+        println!("cargo::error={line}");
+    }
+    ExitCode::FAILURE
+}
+
+fn compile(rules: &PathBuf) -> Result<Vec<u8>, String> {
+    let sources = Sources::read(&[rules]);
+    if let Some(refused) = sources.refused.first() {
+        return Err(refused.diagnostic.to_string());
+    }
+    let rules: Vec<_> = sources.rules.into_iter().map(|(_, rule)| rule).collect();
+    assemble(&rules, BUILD).map_err(|error| error.to_string())
+}

@@ -1,0 +1,112 @@
+//! `peewit alerts`: prints a log of alerts.
+
+use peewit_core::alert::{Header, Record};
+use peewit_core::ecs::write_alert;
+use peewit_core::frame::{Frames, Item, MAX_FRAME};
+use peewit_core::pack::Pack;
+
+use crate::cli::AlertsOptions;
+use crate::host::Host;
+use crate::sys::{Errno, Fd, OpenMode, STDOUT, open, sleep_ms};
+use crate::text::{Out, Printable};
+use crate::writer::{rule_name, show};
+use crate::{log, rules, say};
+
+/// How often a followed log is looked at.
+const INTERVAL_MS: u64 = 200;
+
+/// The command. Gives the exit status: 1 if the log could not be read or holds what is no alert.
+pub fn alerts(options: &AlertsOptions) -> u8 {
+    let path = match log::file(options.path.unwrap_or(log::DEFAULT)) {
+        Ok(path) => path,
+        Err(error) => {
+            say!("peewit: {error}");
+            return 1;
+        }
+    };
+    let opened = open(path.as_c_str(), OpenMode::Read);
+    let result = opened.and_then(|file| print(&file, options));
+    match result {
+        Ok(damaged) => u8::from(damaged),
+        Err(error) => {
+            say!("peewit: {}: {error}", Printable(path.as_bytes()));
+            1
+        }
+    }
+}
+
+/// Prints what is in the file. Gives whether some of it is no alert.
+fn print(file: &Fd, options: &AlertsOptions) -> Result<bool, Errno> {
+    // Only for the names of the rules: without them their ids are shown.
+    let pack = rules::built_in().ok();
+    let mut buffer = [0; MAX_FRAME];
+    let mut frames = Frames::new(&mut buffer);
+    let mut printer = Printer {
+        out: Out::new(&STDOUT),
+        json: options.json,
+        pack,
+        host: None,
+        damaged: false,
+    };
+    let mut piece = [0; 1024];
+    loop {
+        let read = file.read(&mut piece)?;
+        let mut input = piece.get(..read).unwrap_or(&[]);
+        while let Some(item) = frames.next(&mut input) {
+            printer.item(&item);
+        }
+        if read > 0 {
+            continue;
+        }
+        if !options.follow {
+            if let Some(item) = frames.finish() {
+                printer.item(&item);
+            }
+            printer.out.flush()?;
+            return Ok(printer.damaged);
+        }
+        printer.out.flush()?;
+        sleep_ms(INTERVAL_MS);
+    }
+}
+
+struct Printer<'f> {
+    out: Out<'f>,
+    json: bool,
+    pack: Option<Pack<'static>>,
+    /// Whose alerts those are that follow.
+    host: Option<Host>,
+    damaged: bool,
+}
+
+impl Printer<'_> {
+    fn item(&mut self, item: &Item<'_>) {
+        match item {
+            Item::Record {
+                record: Record::Header(header),
+                ..
+            } => self.host = Some(Host::of(header)),
+            Item::Record {
+                record: Record::Alert(alert),
+                ..
+            } => {
+                let name = self.pack.as_ref().and_then(|pack| rule_name(alert, pack));
+                if self.json {
+                    let header: Option<Header<'_>> = self.host.as_ref().map(Host::header);
+                    // Errors of `out` come with its flush.
+                    let _ = write_alert(&mut self.out, header.as_ref(), alert, None, name);
+                    self.out.bytes(b"\n");
+                } else {
+                    show(&mut self.out, alert, self.pack.as_ref());
+                }
+            }
+            Item::Unknown { offset, kind } => {
+                say!("peewit: a record of a later version (kind {kind}) at byte {offset}: skipped")
+            }
+            Item::Corrupt { offset, len } => {
+                self.damaged = true;
+                say!("peewit: {len} bytes at byte {offset} are no record: skipped");
+            }
+        }
+    }
+}

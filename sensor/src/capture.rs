@@ -1,0 +1,162 @@
+//! The thread that handles the execs of a CPU.
+//!
+//! The kernel sends an exec's message from within the exec, before the new program's first instruction. Woken on that
+//! CPU above the program's priority, this thread runs before it does: the order below is the whole trick.
+
+use peewit_core::alert::Action;
+
+use crate::judge::Judge;
+use crate::netlink::{Notice, parse};
+use crate::outlet::matched_args;
+use crate::proc::{Arguments, PATH_MAX};
+use crate::state::{Exec, SENSOR, STATE, Sensor};
+use crate::subject::{Late, Parent, Subject};
+use crate::sys::{
+    Connector, Errno, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms,
+    thread_id,
+};
+
+/// Most capture threads. The events of further CPUs go to the last one.
+pub const MAX_THREADS: usize = crate::netlink::MAX_LEFT_OUT + 1;
+
+/// Stack of a capture thread in bytes.
+pub const STACK: usize = 12 << 10;
+
+/// Its buffer: arguments of the usual lengths, and a path.
+pub const BUFFER: usize = 2 * PATH_MAX;
+
+/// What a capture thread works with.
+pub struct Capture {
+    /// Its socket.
+    pub socket: Connector,
+    /// Its CPU; `None`: wherever it is.
+    pub cpu: Option<usize>,
+    /// Whether it may have real-time priority.
+    pub realtime: bool,
+}
+
+/// All of them, by the number given to their threads.
+pub static CAPTURES: [Once<Capture>; MAX_THREADS] = [const { Once::new() }; MAX_THREADS];
+
+/// The thread.
+pub fn run(start: Start) {
+    let (Some(capture), Some(sensor)) = (
+        CAPTURES.get(start.argument).and_then(Once::get),
+        SENSOR.get(),
+    ) else {
+        return;
+    };
+    // Whether all of that is possible was tried beforehand.
+    if let Some(cpu) = capture.cpu {
+        let _ = pin(cpu);
+    }
+    let _ = if capture.realtime {
+        realtime()
+    } else {
+        favour()
+    };
+    let (small, path) = start.buffer.split_at_mut(PATH_MAX);
+    let mut worker = Worker {
+        sensor,
+        me: thread_id(),
+        arguments: Arguments::new(small),
+        path,
+        judge: Judge::new(),
+        messages: Messages::new(),
+    };
+    let mut message: Message = [0; 96];
+    loop {
+        match capture.socket.receive(&mut message).map(parse) {
+            Ok(Some(Notice::Exec { tid, pid })) => worker.exec(pid, tid),
+            // A fork only serves to wake; after a timeout or an overrun there is nothing to do but to go on.
+            Ok(_) | Err(Errno::OVERRUN | Errno::AGAIN | Errno::INTERRUPTED) => {}
+            // Not to be expected; a real-time thread must not spin.
+            Err(_) => sleep_ms(100),
+        }
+    }
+}
+
+struct Worker {
+    sensor: &'static Sensor,
+    me: ThreadId,
+    arguments: Arguments<'static>,
+    path: &'static mut [u8],
+    judge: Judge,
+    messages: Messages,
+}
+
+impl Worker {
+    fn exec(&mut self, pid: u32, tid: u32) {
+        // First of all, and before any lock, what is gone when the program is.
+        let (args, executable) = self.sensor.proc.look(pid, &mut self.arguments, self.path);
+        let args = args.ok().map(|()| self.arguments.block());
+        let executable = executable.ok();
+        let exec = Exec {
+            pid,
+            tid,
+            executable,
+            args,
+        };
+        handle(
+            self.sensor,
+            self.me,
+            &mut self.judge,
+            &mut self.messages,
+            &exec,
+        );
+        self.arguments.release();
+    }
+}
+
+/// Handles an exec of which program and arguments have been read.
+fn handle(
+    sensor: &'static Sensor,
+    me: ThreadId,
+    judge: &mut Judge,
+    messages: &mut Messages,
+    exec: &Exec<'_>,
+) {
+    let mut facts = heapless::Vec::new();
+    let (parent_pid, parent_known) = {
+        let mut state = STATE.lock(me);
+        state.drain(sensor, messages);
+        state.parent(sensor, exec.pid, &mut facts)
+    };
+    let mut directory = [0; 512];
+    let mut subject = Subject {
+        action: Action::Exec,
+        pid: exec.pid,
+        parent_pid,
+        executable: exec.executable.map(|executable| executable.path),
+        args: exec.args,
+        parent: match (parent_pid, parent_known) {
+            (_, false) => Parent::Lost,
+            (0, true) => Parent::None,
+            (_, true) => Parent::Facts(&facts),
+        },
+        host_id: sensor.host_id,
+        late: Late::new(&sensor.proc, &mut directory),
+    };
+    let mut matched = heapless::Vec::<_, 4>::new();
+    // Of an exec about which nothing could be read nothing can be said but that: it is counted.
+    if exec.executable.is_none() && exec.args.is_none() {
+        judge.begin();
+    } else {
+        let holds = judge.exec(&sensor.engine, &mut subject);
+        judge.remember(&sensor.engine, &mut subject);
+        if holds {
+            subject.late.read_directory(exec.pid);
+            subject.late.read_ids(exec.pid);
+            let rules: heapless::Vec<_, 4> = judge.rules().take(4).collect();
+            matched = matched_args(
+                &sensor.engine,
+                rules.into_iter(),
+                judge.evaluation(),
+                exec.args.unwrap_or(&[]),
+            );
+        }
+    }
+    STATE
+        .lock(me)
+        .exec(sensor, exec, &mut subject, judge, &matched);
+}

@@ -1,0 +1,157 @@
+//! Who we are: the header of every alert stream.
+
+use core::fmt::Write;
+
+use heapless::String;
+use peewit_core::alert::{Header, STREAM_VERSION, TEXT_LIMIT};
+use peewit_core::pack::Pack;
+
+use crate::sys::{Errno, OpenMode, host_name, machine, open, random, real_ms};
+
+/// A text of the header.
+type Text = String<TEXT_LIMIT>;
+
+/// The sensor's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The host, the boot and the sensor.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    id: Text,
+    name: Text,
+    boot: Text,
+    version: Text,
+    pack_build: u32,
+    pack_checksum: u32,
+    time_ms: u64,
+    stream_version: u16,
+}
+
+impl Host {
+    /// This one.
+    ///
+    /// # Errors
+    /// Those of getrandom(2), where there is no machine id.
+    pub fn this(pack: &Pack<'_>) -> Result<Self, Errno> {
+        let id = match first_word(c"/etc/machine-id") {
+            Some(id) => id,
+            None => random_id()?,
+        };
+        Ok(Self {
+            id,
+            name: machine()
+                .as_ref()
+                .map_or(Text::new(), |machine| text(host_name(machine))),
+            boot: first_word(c"/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+            version: text(VERSION),
+            pack_build: pack.build(),
+            pack_checksum: pack.checksum(),
+            time_ms: real_ms(),
+            stream_version: STREAM_VERSION,
+        })
+    }
+
+    /// The one of a stream's header.
+    pub fn of(header: &Header<'_>) -> Self {
+        Self {
+            id: text(header.host_id),
+            name: text(header.host_name),
+            boot: text(header.boot_id),
+            version: text(header.sensor_version),
+            pack_build: header.pack_build,
+            pack_checksum: header.pack_crc,
+            time_ms: header.time_ms,
+            stream_version: header.version,
+        }
+    }
+
+    /// As a header.
+    pub fn header(&self) -> Header<'_> {
+        Header {
+            version: self.stream_version,
+            host_id: &self.id,
+            host_name: &self.name,
+            boot_id: &self.boot,
+            sensor_version: &self.version,
+            pack_build: self.pack_build,
+            pack_crc: self.pack_checksum,
+            time_ms: self.time_ms,
+        }
+    }
+
+    /// ECS `host.id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// As much as there is room for.
+fn text(long: &str) -> Text {
+    let mut short = Text::new();
+    for character in long.chars() {
+        if short.push(character).is_err() {
+            break;
+        }
+    }
+    short
+}
+
+/// The first word of a small file.
+fn first_word(path: &core::ffi::CStr) -> Option<Text> {
+    let mut buffer = [0; TEXT_LIMIT];
+    let read = open(path, OpenMode::Read)
+        .and_then(|file| file.read(&mut buffer))
+        .ok()?;
+    let word = core::str::from_utf8(buffer.get(..read)?)
+        .ok()?
+        .split_whitespace()
+        .next()?;
+    Some(text(word))
+}
+
+/// 128 random bits, written as a machine id is.
+fn random_id() -> Result<Text, Errno> {
+    let mut bytes = [0; 16];
+    random(&mut bytes)?;
+    let mut id = Text::new();
+    // Fits: 32 digits.
+    let _ = write!(id, "{:032x}", u128::from_be_bytes(bytes));
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_ids_look_like_machine_ids() {
+        let id = random_id().unwrap();
+        assert_eq!(id.len(), 32);
+        assert!(
+            id.bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        );
+        assert_ne!(id, random_id().unwrap());
+    }
+
+    #[test]
+    fn a_header_comes_back() {
+        let header = Header {
+            version: 1,
+            host_id: "id",
+            host_name: "name",
+            boot_id: "boot",
+            sensor_version: "0.1.0",
+            pack_build: 3,
+            pack_crc: 4,
+            time_ms: 5,
+        };
+        assert_eq!(Host::of(&header).header(), header);
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = "\u{e4}".repeat(40);
+        assert_eq!(text(&long).as_str(), "\u{e4}".repeat(32));
+    }
+}

@@ -1,0 +1,33 @@
+//! The sensor: watches every process that starts on a Linux device, and raises an alert where a rule says so.
+//!
+//! 1. No exec is lost: an event is handled on the CPU where it happened, before the new program's first instruction.
+//! 2. No heap, no standard library: what a thread touches is fixed, and locked in memory.
+//! 3. A real-time thread waits for no disk and for no ordinary thread.
+//! 4. It knows no rule language: rules come compiled, and `peewit-core` evaluates them.
+//! 5. What was lost is counted and said.
+//!
+//! It will not: stop or change anything on the device, speak to a network.
+
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+pub mod alerts;
+pub mod capture;
+pub mod check;
+pub mod cli;
+pub mod demo;
+pub mod host;
+pub mod judge;
+pub mod log;
+pub mod netlink;
+pub mod outlet;
+pub mod proc;
+pub mod queue;
+pub mod ring;
+pub mod rules;
+pub mod run;
+pub mod state;
+pub mod subject;
+pub mod sys;
+pub mod text;
+pub mod writer;

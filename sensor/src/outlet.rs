@@ -1,0 +1,289 @@
+//! From a rule that holds to an alert in the writer's queue.
+
+use heapless::Vec;
+use peewit_core::alert::{
+    ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
+    Record, RuleId, TERMS,
+};
+use peewit_core::engine::Engine;
+use peewit_core::event::{Block, base_name};
+use peewit_core::frame::{self, MAX_FRAME};
+use peewit_core::lineage::{Lineage, Parent as Kin};
+use peewit_core::pack::{self, RuleIndex};
+use peewit_core::terms::{Key, Terms, fingerprint};
+
+use crate::judge::length;
+use crate::queue;
+use crate::ring::Producer;
+use crate::subject::{Parent, Subject};
+use crate::sys::{boot_ms, real_ms};
+
+/// Who started whom: processes, images and bytes of their paths and arguments.
+pub type Table = Lineage<1024, 256, 16384>;
+
+/// Terms that were seen.
+type Known = Terms<512, 1024>;
+
+/// Most tuples of values that one event brings for one rule.
+const MAX_TUPLES: usize = 64;
+
+/// What an alert says beside what the rules saw.
+#[derive(Clone, Copy, Debug)]
+pub struct Beside<'a> {
+    /// The thread that made the call.
+    pub tid: u32,
+    /// Length of all arguments.
+    pub args_len: u32,
+    /// Marks.
+    pub flags: Flags,
+    /// The arguments by which rules matched.
+    pub matched: &'a [(RuleIndex, MatchedArg<'a>)],
+}
+
+/// Decides what is new, numbers alerts, and hands them to the writer.
+pub struct Outlet {
+    terms: Known,
+    key: Key,
+    /// The last number given.
+    sequence: u64,
+    alerts: Option<Producer>,
+    events: Option<Producer>,
+    frame: [u8; MAX_FRAME],
+    /// Alerts for which the queue had no room.
+    pub alerts_lost: u64,
+    /// The same of events.
+    pub events_lost: u64,
+}
+
+impl Outlet {
+    /// Knows no term and has nobody to hand alerts to. All zero.
+    pub const fn new() -> Self {
+        Self {
+            terms: Known::new(),
+            key: Key([0; 16]),
+            sequence: 0,
+            alerts: None,
+            events: None,
+            frame: [0; MAX_FRAME],
+            alerts_lost: 0,
+            events_lost: 0,
+        }
+    }
+
+    /// Opens it: with a secret key, the number of the last alert in the log, and queues to the writer.
+    pub fn open(
+        &mut self,
+        key: [u8; 16],
+        sequence: u64,
+        alerts: Producer,
+        events: Option<Producer>,
+    ) {
+        self.key = Key(key);
+        self.sequence = sequence;
+        self.alerts = Some(alerts);
+        self.events = events;
+    }
+
+    /// Room for a frame, for whoever has the lock.
+    pub fn frame(&mut self) -> &mut [u8] {
+        &mut self.frame
+    }
+
+    /// Whether anybody wants to see every event.
+    pub const fn wants_events(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// A rule holds for an event: raises an alert for each term that is new, or one where the rule has no terms.
+    /// Gives how many.
+    pub fn matched(
+        &mut self,
+        engine: &Engine<'_>,
+        rule: RuleIndex,
+        subject: &mut Subject<'_>,
+        lineage: &Table,
+        beside: &Beside<'_>,
+    ) -> u32 {
+        let Some(held) = engine.pack().rule(rule) else {
+            return 0;
+        };
+        let mut alert = describe(&held, subject, lineage, beside);
+        alert.matched_arg = beside
+            .matched
+            .iter()
+            .find(|(of, _)| *of == rule)
+            .map(|(_, arg)| *arg);
+        if held.terms.is_empty() {
+            self.send(alert);
+            return 1;
+        }
+        let mut raised = 0;
+        engine.terms(&held, subject, MAX_TUPLES, |values| {
+            let term = fingerprint(&self.key, held.id.as_bytes(), values);
+            if self
+                .terms
+                .seen(term, alert.boot_ms, held.window_ms)
+                .is_new()
+            {
+                let mut alert = alert.clone();
+                alert.terms = values.iter().copied().take(TERMS).collect();
+                self.send(alert);
+                raised += 1;
+            }
+        });
+        raised
+    }
+
+    fn send(&mut self, mut alert: Alert<'_>) {
+        self.sequence += 1;
+        alert.sequence = self.sequence;
+        let sent = match (
+            frame::encode(&Record::Alert(alert), &mut self.frame),
+            &mut self.alerts,
+        ) {
+            (Ok(frame), Some(alerts)) => alerts.push(frame).is_ok(),
+            _ => false,
+        };
+        // The number is used up: whoever reads the log sees that one is missing.
+        self.alerts_lost += u64::from(!sent);
+    }
+
+    /// Hands an event on to whoever wants to see all of them. Gives whether the writer should be woken.
+    pub fn event(&mut self, event: &ProcessEvent<'_>) -> bool {
+        let Some(events) = &mut self.events else {
+            return false;
+        };
+        if queue::put(event, events).is_err() {
+            self.events_lost += 1;
+        }
+        events.is_filling()
+    }
+}
+
+/// An alert without its number and term.
+fn describe<'a>(
+    rule: &pack::Rule<'a>,
+    subject: &'a Subject<'_>,
+    lineage: &'a Table,
+    beside: &Beside<'a>,
+) -> Alert<'a> {
+    let mut flags = beside.flags;
+    let lost = matches!(subject.parent, Parent::Lost);
+    if lost {
+        flags |= Flags::LOST_PARENT;
+    }
+    let executable = match lineage.parent(subject.pid) {
+        Kin::Known(parent) => parent.path.map(Path::new),
+        Kin::None | Kin::Lost => None,
+    };
+    Alert {
+        sequence: 0,
+        rule: RuleId::new(rule.id),
+        severity: rule.severity,
+        risk_score: rule.risk_score,
+        terms: Vec::new(),
+        action: subject.action,
+        matched_arg: None,
+        time_ms: real_ms(),
+        boot_ms: boot_ms(),
+        pid: subject.pid,
+        tid: beside.tid,
+        uid: subject.late.ids().map(|ids| ids.effective_user),
+        executable: subject.executable.map(Path::new),
+        args: subject.args.unwrap_or(&[]),
+        args_len: beside.args_len,
+        cwd: subject.late.directory(),
+        parent: AlertParent {
+            pid: subject.parent_pid,
+            executable,
+        },
+        ancestors: lineage
+            .ancestors(subject.pid)
+            .skip(1)
+            .take(ANCESTORS)
+            .map(|process| Ancestor {
+                pid: process.pid,
+                name: process.path.map_or(b"", base_name),
+            })
+            .collect(),
+        flags,
+    }
+}
+
+/// The first argument by which each of these rules matched.
+pub fn matched_args<'a, const N: usize>(
+    engine: &Engine<'_>,
+    rules: impl Iterator<Item = RuleIndex>,
+    evaluation: &mut peewit_core::engine::Evaluation,
+    args: &'a [u8],
+) -> Vec<(RuleIndex, MatchedArg<'a>), N> {
+    rules
+        .take(N)
+        .filter_map(|rule| {
+            let held = engine.pack().rule(rule)?;
+            let (index, bytes) = engine.matched_arg(evaluation, &held, Block::new(args))?;
+            Some((
+                rule,
+                MatchedArg {
+                    index: u32::try_from(index).unwrap_or(u32::MAX),
+                    bytes,
+                },
+            ))
+        })
+        .collect()
+}
+
+impl Default for Outlet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What an alert says of a fork beside what the rules saw: its arguments are those that the table kept.
+pub fn of_fork(child: u32, args_len: u32, flags: Flags) -> Beside<'static> {
+    Beside {
+        tid: child,
+        args_len,
+        flags,
+        matched: &[],
+    }
+}
+
+/// Length of arguments as alerts carry it.
+pub fn args_len(args: Option<&[u8]>) -> u32 {
+    length(args.unwrap_or(&[]))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use peewit_core::alert::{Action, Severity};
+
+    /// An alert with this number.
+    pub(crate) fn alert(sequence: u64) -> Alert<'static> {
+        Alert {
+            sequence,
+            rule: RuleId::new("00112233-4455-6677-8899-aabbccddeeff"),
+            severity: Severity::Low,
+            risk_score: 21,
+            terms: [&b"dropper"[..]].into_iter().collect(),
+            action: Action::Exec,
+            matched_arg: None,
+            time_ms: 1,
+            boot_ms: 2,
+            pid: 3,
+            tid: 3,
+            uid: Some(0),
+            executable: Some(Path::new(b"/tmp/x/implant")),
+            args: b"implant\0id\0",
+            args_len: 11,
+            cwd: Some(b"/"),
+            parent: AlertParent {
+                pid: 2,
+                executable: Some(Path::new(b"/tmp/x/dropper")),
+            },
+            ancestors: Vec::new(),
+            flags: Flags::NONE,
+        }
+    }
+}

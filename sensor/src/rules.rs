@@ -1,0 +1,98 @@
+//! The rule pack that is used.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use peewit_core::pack::{self, Pack};
+
+use crate::sys::{Errno, Mapping, OpenMode, open};
+
+/// Where a pack is looked for if nobody says otherwise.
+pub const DEFAULT: &CStr = c"/etc/peewit/rules.pack";
+
+/// The pack that was compiled with the sensor.
+static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.pack"));
+
+/// Why there are no rules.
+#[derive(Debug)]
+pub enum Error {
+    /// The file could not be read.
+    Unreadable(Errno),
+    /// What is in it is no pack.
+    Invalid(pack::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => error.fmt(f),
+            Self::Invalid(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The pack that was compiled with the sensor.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn built_in() -> Result<Pack<'static>, Error> {
+    Pack::parse(BUILT_IN).map_err(Error::Invalid)
+}
+
+/// The pack in a file.
+///
+/// # Errors
+/// Those of open(2), mmap(2) and read(2); [`Error::Invalid`].
+pub fn load(path: &CStr) -> Result<Pack<'static>, Error> {
+    let bytes = read(path).map_err(Error::Unreadable)?;
+    Pack::parse(bytes).map_err(Error::Invalid)
+}
+
+/// Reads a file into memory that stays.
+fn read(path: &CStr) -> Result<&'static [u8], Errno> {
+    let file = open(path, OpenMode::Read)?;
+    let length = usize::try_from(file.seek_to_end()?).map_err(|_| Errno::INVALID)?;
+    file.seek_to(0)?;
+    let bytes = Mapping::new(length.max(1))?
+        .leak()
+        .get_mut(..length)
+        .ok_or(Errno::INVALID)?;
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            // It became shorter meanwhile: no pack any more.
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_pack_is_valid() {
+        assert!(built_in().unwrap().rule_count() > 0);
+    }
+
+    #[test]
+    fn files_that_are_no_packs() {
+        assert!(matches!(
+            load(c"/nowhere/rules.pack"),
+            Err(Error::Unreadable(Errno::NOT_FOUND))
+        ));
+        assert!(matches!(
+            load(c"/etc/passwd"),
+            Err(Error::Invalid(pack::Error::Magic))
+        ));
+        assert!(matches!(
+            load(c"/dev/null"),
+            Err(Error::Invalid(pack::Error::Magic))
+        ));
+        assert!(load(c"/tmp").is_err());
+    }
+}

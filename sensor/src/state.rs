@@ -1,0 +1,267 @@
+//! What all threads share, and what happens to it.
+
+mod forks;
+mod seeds;
+
+use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent};
+use peewit_core::engine::Engine;
+use peewit_core::lineage::Parent as Kin;
+use peewit_core::pack::RuleIndex;
+
+use crate::judge::Judge;
+use crate::netlink::{Notice, parse};
+use crate::outlet::{Beside, Outlet, Table, args_len};
+use crate::proc::{Arguments, PATH_MAX, Proc};
+use crate::subject::{Late, Parent, Subject};
+use crate::sys::{Connector, Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
+
+/// What does not change once the sensor runs.
+pub struct Sensor {
+    /// The rules.
+    pub engine: Engine<'static>,
+    /// `/proc`.
+    pub proc: Proc,
+    /// The shared socket: forks, ends, answers.
+    pub lineage: Connector,
+    /// ECS `host.id`.
+    pub host_id: &'static str,
+    /// The bell of the writer.
+    pub writer: Wake,
+    /// This process.
+    pub pid: u32,
+}
+
+/// The sensor, once it has been set up.
+pub static SENSOR: Once<Sensor> = Once::new();
+
+/// What changes. Held for some microseconds at a time.
+pub static STATE: PiMutex<State> = PiMutex::new(State::new());
+
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Execs handled.
+    pub execs: u64,
+    /// Of them those whose program, arguments and parent are all known.
+    pub complete: u64,
+    /// New processes.
+    pub forks: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+    /// Times that the shared socket ran over.
+    pub overruns: u64,
+}
+
+/// What changes.
+pub struct State {
+    lineage: Table,
+    /// Alerts and events leave through it.
+    pub outlet: Outlet,
+    /// Elsewhere in memory, so that an empty state is all zero.
+    describer: Option<&'static mut Describer>,
+    /// How much happened.
+    pub counters: Counters,
+    /// The last child of this process that was seen to exec; 0: none yet.
+    pub own_child: u32,
+    /// Whether all was known of it.
+    pub own_child_complete: bool,
+    /// The kernel answered LISTEN.
+    pub answered: bool,
+}
+
+/// What it takes to look at a process that did not just exec.
+struct Describer {
+    path: &'static mut [u8],
+    arguments: Arguments<'static>,
+    judge: Judge,
+}
+
+/// What is known about a process' parent, taken along.
+type Facts = heapless::Vec<u16, { peewit_core::lineage::MAX_FACTS }>;
+
+/// An exec, as far as it was read without the lock.
+pub struct Exec<'a> {
+    /// The process.
+    pub pid: u32,
+    /// The thread that made the call.
+    pub tid: u32,
+    /// Its program, if it could be read.
+    pub executable: Option<crate::proc::Executable<'a>>,
+    /// Its arguments, if they could be read.
+    pub args: Option<&'a [u8]>,
+}
+
+impl State {
+    /// Nothing is known. All zero: it takes up no space in the binary.
+    const fn new() -> Self {
+        Self {
+            lineage: Table::new(),
+            outlet: Outlet::new(),
+            describer: None,
+            counters: Counters {
+                execs: 0,
+                complete: 0,
+                forks: 0,
+                alerts: 0,
+                overruns: 0,
+            },
+            own_child: 0,
+            own_child_complete: false,
+            answered: false,
+        }
+    }
+
+    /// Gets ready to look at processes in `/proc`.
+    ///
+    /// # Errors
+    /// Those of mmap(2) and getrandom(2).
+    pub fn prepare(&mut self) -> Result<(), Errno> {
+        let mut secret = [0; 4];
+        crate::sys::random(&mut secret)?;
+        self.lineage.set_secret(u32::from_ne_bytes(secret));
+        // A page for both: whose path is longer is lost, and said to be.
+        let (path, small) = Mapping::new(PATH_MAX)?
+            .leak()
+            .split_at_mut(PATH_MAX / 4 * 3);
+        let describer = Describer {
+            path,
+            arguments: Arguments::new(small),
+            judge: Judge::new(),
+        };
+        self.describer = Some(Mapping::place(describer)?);
+        Ok(())
+    }
+
+    /// Takes from the shared socket what happened up to now.
+    pub fn drain(&mut self, sensor: &Sensor, messages: &mut Messages) {
+        loop {
+            match sensor.lineage.take(messages) {
+                Ok(()) => {}
+                Err(Errno::OVERRUN) => {
+                    // Until it is empty everything is dropped: go on at once.
+                    self.counters.overruns += 1;
+                    continue;
+                }
+                Err(_) => return,
+            }
+            for message in messages.iter() {
+                match parse(message) {
+                    Some(Notice::Fork {
+                        parent,
+                        child,
+                        thread: false,
+                    }) => self.forked(sensor, parent, child),
+                    Some(Notice::Exit { tid, pid }) if tid == pid => self.lineage.exit(pid),
+                    Some(Notice::Answer { .. }) => self.answered = true,
+                    _ => {}
+                }
+            }
+            if !messages.is_full() {
+                return;
+            }
+        }
+    }
+
+    fn raised(&mut self, sensor: &Sensor, raised: u32) {
+        if raised > 0 {
+            self.counters.alerts += u64::from(raised);
+            sensor.writer.ring();
+        }
+    }
+
+    /// How many processes are known.
+    pub fn processes(&self) -> usize {
+        self.lineage.len()
+    }
+
+    /// What is known about the parent of a process that just called exec. One of which no fork was seen is looked up.
+    pub fn parent(&mut self, sensor: &Sensor, pid: u32, facts: &mut Facts) -> (u32, bool) {
+        if let Kin::Lost = self.lineage.parent(pid) {
+            self.find_parent(sensor, pid);
+        }
+        facts.clear();
+        match self.lineage.parent(pid) {
+            Kin::Known(parent) => {
+                // As many as the table keeps.
+                let _ = facts.extend_from_slice(parent.facts);
+                (parent.pid, !parent.lost)
+            }
+            Kin::None => (0, true),
+            Kin::Lost => (0, false),
+        }
+    }
+
+    /// Enters an exec that was judged: alerts first, then the process' new program.
+    pub fn exec(
+        &mut self,
+        sensor: &'static Sensor,
+        exec: &Exec<'_>,
+        subject: &mut Subject<'_>,
+        judge: &Judge,
+        matched: &[(RuleIndex, MatchedArg<'_>)],
+    ) {
+        let mut flags = Flags::NONE;
+        if exec.executable.is_some_and(|executable| executable.deleted) {
+            flags |= Flags::DELETED;
+        }
+        if judge.beyond_upstream() {
+            flags |= Flags::BEYOND_UPSTREAM;
+        }
+        let length = args_len(exec.args);
+        let mut raised = 0;
+        if judge.holds() {
+            let mut view = Subject {
+                parent: match self.lineage.parent(exec.pid) {
+                    Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
+                    Kin::None => Parent::None,
+                    Kin::Known(_) | Kin::Lost => Parent::Lost,
+                },
+                late: core::mem::replace(&mut subject.late, Late::new(&sensor.proc, &mut [])),
+                ..*subject
+            };
+            let beside = Beside {
+                tid: exec.tid,
+                args_len: length,
+                flags,
+                matched,
+            };
+            for rule in judge.rules() {
+                raised +=
+                    self.outlet
+                        .matched(&sensor.engine, rule, &mut view, &self.lineage, &beside);
+            }
+        }
+        let parent_known = !matches!(subject.parent, Parent::Lost);
+        let complete = exec.executable.is_some() && exec.args.is_some() && parent_known;
+        self.counters.execs += 1;
+        self.counters.complete += u64::from(complete);
+        if subject.parent_pid == sensor.pid {
+            (self.own_child, self.own_child_complete) = (exec.pid, complete);
+        }
+        if self.outlet.wants_events() {
+            let parent_executable = match self.lineage.parent(exec.pid) {
+                Kin::Known(parent) => parent.path,
+                Kin::None | Kin::Lost => None,
+            };
+            let filling = self.outlet.event(&ProcessEvent {
+                action: Action::Exec,
+                time_ms: real_ms(),
+                pid: exec.pid,
+                tid: exec.tid,
+                ppid: subject.parent_pid,
+                executable: subject.executable,
+                args: exec.args.unwrap_or(&[]),
+                args_len: length,
+                cwd: None,
+                uid: None,
+                parent_executable,
+                complete,
+            });
+            if filling {
+                sensor.writer.ring();
+            }
+        }
+        self.lineage.exec(exec.pid, &judge.image(subject));
+        self.raised(sensor, raised);
+    }
+}

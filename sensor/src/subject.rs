@@ -1,0 +1,281 @@
+//! A process event as the rules see it.
+
+use peewit_core::alert::Action;
+use peewit_core::event::{Block, Event, Values, base_name};
+use peewit_core::field::Field;
+use peewit_core::pack::AtomId;
+
+use crate::proc::{Ids, Proc};
+use crate::text::Decimal;
+
+/// What is known of the parent.
+#[derive(Clone, Copy, Debug)]
+pub enum Parent<'a> {
+    /// There is none: the kernel started the process.
+    None,
+    /// There is one, but its name was lost.
+    Lost,
+    /// What held for it when it started.
+    Facts(&'a [AtomId]),
+    /// Its program; `None` for a kernel thread.
+    Named(Option<&'a [u8]>),
+    /// The process itself: what its children will see, and its forks.
+    Itself,
+}
+
+/// A process event.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// What the process did.
+    pub action: Action,
+    /// The process.
+    pub pid: u32,
+    /// Its parent's id; 0 if not known.
+    pub parent_pid: u32,
+    /// Its program; `None` if it could not be read.
+    pub executable: Option<&'a [u8]>,
+    /// Its arguments, each ended by NUL; `None` if they could not be read.
+    pub args: Option<&'a [u8]>,
+    /// Its parent.
+    pub parent: Parent<'a>,
+    /// `host.id`
+    pub host_id: &'a str,
+    /// What is read only if somebody asks.
+    pub late: Late<'a>,
+}
+
+/// Facts that are read when they are first asked for.
+#[derive(Debug)]
+pub struct Late<'a> {
+    proc: &'a Proc,
+    buffer: &'a mut [u8],
+    /// The length of the working directory, if it was read.
+    directory: Option<Option<usize>>,
+    ids: Option<Option<Ids>>,
+    digits: Decimal,
+}
+
+impl<'a> Late<'a> {
+    /// Nothing was read yet. The buffer is for a path.
+    pub fn new(proc: &'a Proc, buffer: &'a mut [u8]) -> Self {
+        Self {
+            proc,
+            buffer,
+            directory: None,
+            ids: None,
+            digits: Decimal::new(0),
+        }
+    }
+
+    /// Reads the working directory of `pid`.
+    pub fn read_directory(&mut self, pid: u32) {
+        let (proc, buffer) = (self.proc, &mut *self.buffer);
+        self.directory
+            .get_or_insert_with(|| proc.working_directory(pid, buffer).ok().map(<[u8]>::len));
+    }
+
+    /// The working directory, if it was read.
+    pub fn directory(&self) -> Option<&[u8]> {
+        self.buffer.get(..self.directory.flatten()?)
+    }
+
+    /// Reads the ids of `pid`.
+    pub fn read_ids(&mut self, pid: u32) -> Option<Ids> {
+        let proc = self.proc;
+        *self.ids.get_or_insert_with(|| proc.ids(pid).ok())
+    }
+
+    /// The ids, if they were read.
+    pub fn ids(&self) -> Option<Ids> {
+        self.ids.flatten()
+    }
+}
+
+/// How a value that is there or was lost looks to a rule.
+fn known<'v>(value: Option<&'v [u8]>, values: impl Fn(&'v [u8]) -> Values<'v>) -> Values<'v> {
+    value.map_or(Values::Lost, values)
+}
+
+fn count(block: &[u8]) -> Values<'_> {
+    Values::Number(i64::try_from(Block::new(block).count()).unwrap_or(i64::MAX))
+}
+
+fn name(path: &[u8]) -> Values<'_> {
+    Values::One(base_name(path))
+}
+
+impl Subject<'_> {
+    /// A field of the process itself that was captured with the event.
+    fn captured(&self, field: Field) -> Values<'_> {
+        match field {
+            Field::HostOsType => Values::One(b"linux"),
+            Field::HostId => Values::One(self.host_id.as_bytes()),
+            Field::EventKind => Values::One(b"event"),
+            Field::EventCategory => Values::One(b"process"),
+            Field::EventType => Values::One(b"start"),
+            Field::EventAction => Values::One(self.action.name().as_bytes()),
+            Field::ProcessExecutable => known(self.executable, Values::One),
+            Field::ProcessName => known(self.executable, name),
+            Field::ProcessArgs => known(self.args, Values::Block),
+            Field::ProcessArgsCount => known(self.args, count),
+            Field::ProcessCommandLine => known(self.args, Values::Joined),
+            Field::ProcessPid => Values::Number(i64::from(self.pid)),
+            Field::ParentPid if self.parent_pid != 0 => Values::Number(i64::from(self.parent_pid)),
+            Field::ParentExecutable
+            | Field::ParentName
+            | Field::ParentArgs
+            | Field::ParentArgsCount
+            | Field::ParentCommandLine => self.parent(field),
+            _ => Values::Missing,
+        }
+    }
+
+    fn parent(&self, field: Field) -> Values<'_> {
+        match self.parent {
+            Parent::None => Values::Missing,
+            Parent::Lost => Values::Lost,
+            Parent::Facts(facts) => Values::Facts(facts),
+            Parent::Named(path) => match field {
+                Field::ParentExecutable => path.map_or(Values::Missing, Values::One),
+                Field::ParentName => path.map_or(Values::Missing, name),
+                // Only what holds for them is kept.
+                _ => Values::Lost,
+            },
+            Parent::Itself => match field {
+                Field::ParentExecutable => known(self.executable, Values::One),
+                Field::ParentName => known(self.executable, name),
+                Field::ParentArgs => known(self.args, Values::Block),
+                Field::ParentArgsCount => known(self.args, count),
+                _ => known(self.args, Values::Joined),
+            },
+        }
+    }
+}
+
+impl Event for Subject<'_> {
+    fn values(&mut self, field: Field) -> Values<'_> {
+        match field {
+            Field::ProcessWorkingDirectory => self.late.read_directory(self.pid),
+            Field::UserId => {
+                if let Some(ids) = self.late.read_ids(self.pid) {
+                    self.late.digits = Decimal::new(u64::from(ids.effective_user));
+                }
+            }
+            _ => {}
+        }
+        self.term(field)
+    }
+
+    fn term(&self, field: Field) -> Values<'_> {
+        match field {
+            Field::ProcessWorkingDirectory => known(self.late.directory(), Values::One),
+            Field::UserId => match self.late.ids() {
+                Some(_) => Values::One(self.late.digits.as_bytes()),
+                None => Values::Lost,
+            },
+            _ => self.captured(field),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::string::String;
+
+    fn show(values: Values<'_>) -> String {
+        format!("{values:?}")
+    }
+
+    #[test]
+    fn fields_of_an_exec() {
+        let proc = Proc::open().unwrap();
+        let mut buffer = [0; 4096];
+        let me = crate::sys::process_id();
+        let mut subject = Subject {
+            action: Action::Exec,
+            pid: me,
+            parent_pid: 4,
+            executable: Some(b"/tmp/x/implant"),
+            args: Some(b"implant\0id\0"),
+            parent: Parent::Facts(&[3, 5]),
+            host_id: "h",
+            late: Late::new(&proc, &mut buffer),
+        };
+        let directory = std::env::current_dir().unwrap();
+        let text = |bytes: &[u8]| show(Values::One(bytes));
+        for (field, expected) in [
+            (Field::HostOsType, text(b"linux")),
+            (Field::HostId, text(b"h")),
+            (Field::EventAction, text(b"exec")),
+            (Field::ProcessExecutable, text(b"/tmp/x/implant")),
+            (Field::ProcessName, text(b"implant")),
+            (Field::ProcessArgs, show(Values::Block(b"implant\0id\0"))),
+            (Field::ProcessArgsCount, show(Values::Number(2))),
+            (
+                Field::ProcessCommandLine,
+                show(Values::Joined(b"implant\0id\0")),
+            ),
+            (
+                Field::ProcessWorkingDirectory,
+                text(directory.as_os_str().as_encoded_bytes()),
+            ),
+            (Field::ParentName, show(Values::Facts(&[3, 5]))),
+            (Field::ParentPid, show(Values::Number(4))),
+            (Field::EventOutcome, show(Values::Missing)),
+        ] {
+            assert_eq!(show(subject.values(field)), expected, "{field:?}");
+        }
+        subject.parent = Parent::Named(Some(b"/tmp/x/dropper"));
+        assert_eq!(show(subject.term(Field::ParentName)), text(b"dropper"));
+        assert_eq!(show(subject.term(Field::ParentArgs)), show(Values::Lost));
+        subject.parent = Parent::Named(None);
+        assert_eq!(show(subject.term(Field::ParentName)), show(Values::Missing));
+        subject.parent = Parent::Itself;
+        subject.action = Action::Fork;
+        assert_eq!(
+            show(subject.values(Field::ParentExecutable)),
+            text(b"/tmp/x/implant")
+        );
+        assert_eq!(show(subject.values(Field::EventAction)), text(b"fork"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_lost_not_missing() {
+        let proc = Proc::open().unwrap();
+        let mut buffer = [0; 64];
+        let mut subject = Subject {
+            action: Action::Exec,
+            // No process has this id.
+            pid: u32::MAX,
+            parent_pid: 0,
+            executable: None,
+            args: None,
+            parent: Parent::Lost,
+            host_id: "h",
+            late: Late::new(&proc, &mut buffer),
+        };
+        for field in [
+            Field::ProcessExecutable,
+            Field::ProcessName,
+            Field::ProcessArgs,
+            Field::ProcessArgsCount,
+            Field::ProcessCommandLine,
+            Field::ProcessWorkingDirectory,
+            Field::UserId,
+            Field::ParentName,
+        ] {
+            assert_eq!(show(subject.values(field)), show(Values::Lost), "{field:?}");
+        }
+        assert_eq!(
+            show(subject.values(Field::ParentPid)),
+            show(Values::Missing)
+        );
+        subject.parent = Parent::None;
+        assert_eq!(
+            show(subject.values(Field::ParentName)),
+            show(Values::Missing)
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Clocks, 64 bits wide on every target: devices live beyond 2038.
+
+use core::ffi::c_int;
+
+/// Milliseconds since 1970 UTC.
+pub fn real_ms() -> u64 {
+    milliseconds(libc::CLOCK_REALTIME)
+}
+
+/// Milliseconds since the kernel started, time asleep included: never set, never jumps.
+pub fn boot_ms() -> u64 {
+    milliseconds(libc::CLOCK_BOOTTIME)
+}
+
+/// Sleeps for at least so long, signals or not.
+pub fn sleep_ms(milliseconds: u64) {
+    let until = boot_ms().saturating_add(milliseconds);
+    loop {
+        let left = until.saturating_sub(boot_ms());
+        if left == 0 {
+            return;
+        }
+        let left = c_int::try_from(left).unwrap_or(c_int::MAX);
+        // SAFETY: no descriptors are handed over.
+        unsafe { libc::poll(core::ptr::null_mut(), 0, left) };
+    }
+}
+
+/// The kernel's `struct __kernel_timespec`.
+#[repr(C)]
+#[derive(Default)]
+struct Time {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+fn milliseconds(clock: c_int) -> u64 {
+    let time = read(clock).unwrap_or_default();
+    let seconds = u64::try_from(time.seconds).unwrap_or(0);
+    seconds
+        .saturating_mul(1000)
+        .saturating_add(u64::try_from(time.nanoseconds).unwrap_or(0) / 1_000_000)
+}
+
+#[cfg(target_pointer_width = "64")]
+fn read(clock: c_int) -> Option<Time> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is where the result belongs.
+    (unsafe { libc::clock_gettime(clock, &mut time) } == 0).then_some(Time {
+        seconds: time.tv_sec,
+        nanoseconds: time.tv_nsec,
+    })
+}
+
+/// There `libc::timespec` is 32 bits wide. The call is in kernels since 5.1; older ones
+/// have only the narrow one.
+#[cfg(target_pointer_width = "32")]
+fn read(clock: c_int) -> Option<Time> {
+    /// `clock_gettime64` has the same number on every 32-bit architecture.
+    const CLOCK_GETTIME64: libc::c_long = 403;
+    let mut time = Time::default();
+    // SAFETY: `time` is where the result belongs.
+    if unsafe { libc::syscall(CLOCK_GETTIME64, clock, &mut time as *mut Time) } == 0 {
+        return Some(time);
+    }
+    let mut narrow = [0i32; 2];
+    // SAFETY: the narrow `struct timespec` is two 32-bit numbers.
+    let result = unsafe { libc::syscall(libc::SYS_clock_gettime, clock, narrow.as_mut_ptr()) };
+    // Seconds past 2038 wrap; as unsigned they are right until 2106.
+    (result == 0).then_some(Time {
+        seconds: i64::from(narrow[0].cast_unsigned()),
+        nanoseconds: i64::from(narrow[1]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_agree_with_the_standard_library() {
+        let before = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        let now = u128::from(real_ms());
+        let after = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        assert!((before..=after).contains(&now), "{before} {now} {after}");
+    }
+
+    #[test]
+    fn sleeping_takes_time() {
+        let before = boot_ms();
+        sleep_ms(20);
+        assert!(boot_ms() - before >= 20);
+    }
+}

@@ -1,0 +1,313 @@
+//! Files, directories and links.
+
+use core::ffi::{CStr, c_int};
+use core::mem::MaybeUninit;
+
+use super::Errno;
+
+/// An open file, closed when dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fd(c_int);
+
+/// Standard output.
+pub static STDOUT: Fd = Fd(1);
+/// Standard error.
+pub static STDERR: Fd = Fd(2);
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Only for reading.
+    Read,
+    /// A directory, for what is in it.
+    Directory,
+    /// For writing at its end; made if it is not there, readable by its owner only.
+    Append,
+    /// For writing from its beginning, emptied; made if it is not there.
+    Truncate,
+    /// For writing; made executable, and must not be there yet.
+    NewProgram,
+}
+
+impl OpenMode {
+    fn flags(self) -> c_int {
+        libc::O_CLOEXEC
+            | match self {
+                Self::Read => libc::O_RDONLY,
+                Self::Directory => libc::O_RDONLY | libc::O_DIRECTORY,
+                Self::Append => libc::O_RDWR | libc::O_CREAT | libc::O_APPEND,
+                Self::Truncate => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
+                Self::NewProgram => libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL,
+            }
+    }
+
+    fn permissions(self) -> libc::mode_t {
+        match self {
+            Self::NewProgram => 0o700,
+            _ => 0o600,
+        }
+    }
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open(path: &CStr, mode: OpenMode) -> Result<Fd, Errno> {
+    open_from(libc::AT_FDCWD, path, mode)
+}
+
+/// Opens a file whose path begins at `directory`.
+///
+/// # Errors
+/// Those of openat(2).
+pub fn open_at(directory: &Fd, path: &CStr, mode: OpenMode) -> Result<Fd, Errno> {
+    open_from(directory.0, path, mode)
+}
+
+fn open_from(directory: c_int, path: &CStr, mode: OpenMode) -> Result<Fd, Errno> {
+    loop {
+        // SAFETY: `path` is NUL-terminated.
+        let fd = unsafe {
+            libc::openat(
+                directory,
+                path.as_ptr(),
+                mode.flags() | libc::O_LARGEFILE,
+                mode.permissions(),
+            )
+        };
+        match Errno::check(fd) {
+            Ok(_) => return Ok(Fd(fd)),
+            Err(Errno::INTERRUPTED) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+impl Fd {
+    /// Takes over a descriptor that a call has just given.
+    pub(super) const fn own(fd: c_int) -> Self {
+        Self(fd)
+    }
+
+    /// Its number, for calls in this module.
+    pub(super) const fn raw(&self) -> c_int {
+        self.0
+    }
+
+    /// Reads what is there, at most what fits. 0: the end.
+    ///
+    /// # Errors
+    /// Those of read(2), except for an interruption.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        loop {
+            // SAFETY: the kernel writes at most so many bytes there.
+            match Errno::check(unsafe {
+                libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len())
+            }) {
+                Err(Errno::INTERRUPTED) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// Those of write(2), except for an interruption: how much was written is then not known.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            // SAFETY: the kernel reads at most so many bytes there.
+            match Errno::check(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) }) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
+                Err(Errno::INTERRUPTED) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The length of the file in bytes.
+    ///
+    /// # Errors
+    /// Those of lseek(2): a pipe has no length.
+    pub fn seek_to_end(&self) -> Result<u64, Errno> {
+        self.seek(0, libc::SEEK_END)
+    }
+
+    /// Goes on at this place.
+    ///
+    /// # Errors
+    /// Those of lseek(2).
+    pub fn seek_to(&self, offset: u64) -> Result<(), Errno> {
+        let offset = i64::try_from(offset).map_err(|_| Errno::INVALID)?;
+        self.seek(offset, libc::SEEK_SET).map(drop)
+    }
+
+    fn seek(&self, offset: i64, whence: c_int) -> Result<u64, Errno> {
+        // SAFETY: no memory is involved.
+        let place = unsafe { libc::lseek64(self.0, offset, whence) };
+        u64::try_from(place).map_err(|_| Errno::last())
+    }
+
+    /// Whether both are the same file.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        match (status(self), status(other)) {
+            (Some(one), Some(other)) => one.st_dev == other.st_dev && one.st_ino == other.st_ino,
+            _ => false,
+        }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours, and nobody can use it after this.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+fn status(fd: &Fd) -> Option<libc::stat64> {
+    let mut status = MaybeUninit::<libc::stat64>::uninit();
+    // SAFETY: filled in if the call succeeds, and only then taken for initialised.
+    unsafe { (libc::fstat64(fd.0, status.as_mut_ptr()) == 0).then(|| status.assume_init()) }
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// Anything else.
+    Other,
+}
+
+/// What `path` leads to.
+///
+/// # Errors
+/// Those of stat(2).
+pub fn kind(path: &CStr) -> Result<Kind, Errno> {
+    let mut status = MaybeUninit::<libc::stat64>::uninit();
+    // SAFETY: `path` is NUL-terminated; `status` is where the result belongs.
+    Errno::check(unsafe { libc::stat64(path.as_ptr(), status.as_mut_ptr()) })?;
+    // SAFETY: the call has succeeded and filled it in.
+    let mode = unsafe { status.assume_init() }.st_mode;
+    Ok(if mode & libc::S_IFMT == libc::S_IFDIR {
+        Kind::Directory
+    } else {
+        Kind::Other
+    })
+}
+
+/// Makes a directory that only its owner may enter.
+///
+/// # Errors
+/// Those of mkdir(2).
+pub fn make_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: `path` is NUL-terminated.
+    Errno::check(unsafe { libc::mkdir(path.as_ptr(), 0o700) }).map(drop)
+}
+
+/// Removes an empty directory.
+///
+/// # Errors
+/// Those of rmdir(2).
+pub fn remove_directory(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: `path` is NUL-terminated.
+    Errno::check(unsafe { libc::rmdir(path.as_ptr()) }).map(drop)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// Those of unlink(2).
+pub fn remove_file(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: `path` is NUL-terminated.
+    Errno::check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
+}
+
+/// Where a link leads.
+///
+/// # Errors
+/// Those of readlink(2); [`Errno::TOO_LONG`] if it fills the buffer, and so may have been cut.
+pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    link(libc::AT_FDCWD, path, buffer)
+}
+
+/// Where a link leads whose path begins at `directory`.
+///
+/// # Errors
+/// As for [`read_link`].
+pub fn read_link_at<'b>(
+    directory: &Fd,
+    path: &CStr,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], Errno> {
+    link(directory.0, path, buffer)
+}
+
+fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    let room = buffer.len();
+    // SAFETY: `path` is NUL-terminated; the kernel writes at most `room` bytes.
+    let length = Errno::check(unsafe {
+        libc::readlinkat(directory, path.as_ptr(), buffer.as_mut_ptr().cast(), room)
+    })?;
+    if length >= room {
+        return Err(Errno::TOO_LONG);
+    }
+    Ok(buffer.get(..length).unwrap_or(&[]))
+}
+
+/// Whether somebody may be looking.
+pub fn is_terminal(fd: &Fd) -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::isatty(fd.0) == 1 }
+}
+
+/// A directory that is being listed.
+#[derive(Debug)]
+pub struct Directory {
+    fd: Fd,
+    buffer: Entries,
+    at: usize,
+    filled: usize,
+}
+
+/// Room for some entries, aligned as the kernel writes them.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub struct Entries([u8; 1024]);
+
+impl Directory {
+    /// Lists a directory.
+    pub const fn new(fd: Fd) -> Self {
+        Self {
+            fd,
+            buffer: Entries([0; 1024]),
+            at: 0,
+            filled: 0,
+        }
+    }
+
+    /// The next name, `.` and `..` among them. `None` at the end or if reading fails.
+    pub fn next_name(&mut self) -> Option<&[u8]> {
+        if self.at >= self.filled {
+            // SAFETY: the kernel writes at most so many bytes there.
+            let read = unsafe {
+                libc::syscall(
+                    libc::SYS_getdents64,
+                    self.fd.0,
+                    self.buffer.0.as_mut_ptr(),
+                    self.buffer.0.len(),
+                )
+            };
+            self.filled = Errno::check(read).ok().filter(|&read| read > 0)?;
+            self.at = 0;
+        }
+        // struct linux_dirent64: inode 8, offset 8, length 2, type 1, name and NUL
+        let entry = self.buffer.0.get(self.at..self.filled)?;
+        let length = usize::from(u16::from_ne_bytes([*entry.get(16)?, *entry.get(17)?]));
+        self.at += length.max(19);
+        let name = entry.get(19..length)?;
+        name.split(|&byte| byte == 0).next()
+    }
+}

@@ -1,0 +1,170 @@
+//! Memory of our own beside the program's: big, seldom touched, or locked.
+
+use core::ptr;
+use core::sync::atomic::AtomicU8;
+
+use super::Errno;
+
+/// Anonymous memory, all zero, given back when dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    start: *mut u8,
+    length: usize,
+}
+
+// SAFETY: the memory belongs to this value alone and goes with it.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// So many bytes (rounded up to pages by the kernel). They take up memory only as far as they are touched, even where
+    /// [`lock_on_fault`] is in force.
+    ///
+    /// # Errors
+    /// Those of mmap(2).
+    pub fn new(length: usize) -> Result<Self, Errno> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: new memory at a place of the kernel's choice.
+        let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        // SAFETY: the range has just been mapped. Locked memory cannot be given back piecemeal.
+        unsafe { libc::munlock(start, length) };
+        Ok(Self {
+            start: start.cast(),
+            length,
+        })
+    }
+
+    /// All of it, to look at.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: mapped, ours, and zero where nothing was written.
+        unsafe { core::slice::from_raw_parts(self.start, self.length) }
+    }
+
+    /// All of it.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: mapped, ours, and zero where nothing was written.
+        unsafe { core::slice::from_raw_parts_mut(self.start, self.length) }
+    }
+
+    /// All of it, for as long as the process lives.
+    pub fn leak(mut self) -> &'static mut [u8] {
+        let bytes: *mut [u8] = self.bytes();
+        core::mem::forget(self);
+        // SAFETY: never unmapped now, and nobody else has it.
+        unsafe { &mut *bytes }
+    }
+
+    /// All of it, for as long as the process lives, for several threads.
+    pub fn share(self) -> &'static [AtomicU8] {
+        let bytes = self.leak();
+        // SAFETY: an `AtomicU8` is laid out as a `u8`, and nobody else has the bytes.
+        unsafe { core::slice::from_raw_parts(bytes.as_mut_ptr().cast(), bytes.len()) }
+    }
+
+    /// Puts a value at its beginning, where it stays for as long as the process lives.
+    ///
+    /// # Errors
+    /// Those of [`Mapping::new`].
+    pub fn place<T>(value: T) -> Result<&'static mut T, Errno> {
+        let start = Self::new(size_of::<T>())?.leak().as_mut_ptr().cast::<T>();
+        // SAFETY: long enough, aligned to a page, never unmapped, and nobody else has it.
+        unsafe {
+            start.write(value);
+            Ok(&mut *start)
+        }
+    }
+
+    /// Gives the pages back. What was in them is zero again.
+    pub fn release(&mut self) {
+        // SAFETY: the range is ours; anonymous pages read as zero afterwards.
+        unsafe { libc::madvise(self.start.cast(), self.length, libc::MADV_DONTNEED) };
+    }
+
+    /// Keeps so many bytes at `offset` in memory; takes up memory for them at once.
+    ///
+    /// # Errors
+    /// Those of mlock(2).
+    pub(super) fn lock(&self, offset: usize, length: usize) -> Result<(), Errno> {
+        if offset
+            .checked_add(length)
+            .is_none_or(|end| end > self.length)
+        {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: within the mapping.
+        Errno::check(unsafe { libc::mlock(self.start.add(offset).cast(), length) }).map(drop)
+    }
+
+    /// Makes the first bytes a guard: touching them ends the process.
+    pub(super) fn guard(&self, length: usize) -> Result<(), Errno> {
+        if length > self.length {
+            return Err(Errno::INVALID);
+        }
+        // SAFETY: within the mapping, and nobody has a reference into it yet.
+        Errno::check(unsafe { libc::mprotect(self.start.cast(), length, libc::PROT_NONE) })
+            .map(drop)
+    }
+
+    /// Its first byte.
+    pub(super) const fn start(&self) -> *mut u8 {
+        self.start
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours and nobody can refer to it any more.
+        unsafe { libc::munmap(self.start.cast(), self.length) };
+    }
+}
+
+/// From now on keeps in memory what has once been touched, and nothing else: code that a
+/// real-time thread has run is not read from a disk again (kernels since 4.4).
+///
+/// # Errors
+/// Those of mlockall(2).
+pub fn lock_on_fault() -> Result<(), Errno> {
+    // SAFETY: changes no memory.
+    Errno::check(unsafe {
+        libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT)
+    })
+    .map(drop)
+}
+
+/// Keeps a value in memory, all of it.
+///
+/// # Errors
+/// Those of mlock(2).
+pub fn lock_value<T>(value: &'static T) -> Result<(), Errno> {
+    // SAFETY: within a value that stays where it is.
+    Errno::check(unsafe { libc::mlock(ptr::from_ref(value).cast(), size_of::<T>()) }).map(drop)
+}
+
+/// How many bytes this process may lock without privileges. `None`: any number.
+pub fn memory_lock_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is where the result belongs.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn released_memory_is_zero_again() {
+        let mut mapping = Mapping::new(1 << 20).unwrap();
+        assert!(mapping.bytes().iter().all(|&byte| byte == 0));
+        mapping.bytes()[(1 << 20) - 1] = 7;
+        mapping.release();
+        assert_eq!(mapping.bytes()[(1 << 20) - 1], 0);
+        assert_eq!(mapping.lock(4096, 1 << 20), Err(Errno::INVALID));
+    }
+}

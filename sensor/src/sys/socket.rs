@@ -1,0 +1,232 @@
+//! A socket of the kernel's process connector.
+
+use core::ffi::c_int;
+use core::mem::size_of_val;
+
+use super::{Errno, Fd};
+
+/// An instruction of a socket filter (classic BPF), as linux/filter.h lays it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Instruction {
+    /// What to do.
+    pub code: u16,
+    /// How many instructions to skip if a comparison holds.
+    pub then: u8,
+    /// The same if it does not.
+    pub otherwise: u8,
+    /// Operand.
+    pub value: u32,
+}
+
+/// Room for one message: those of the process connector have 76 bytes.
+pub type Message = [u8; 96];
+
+/// How many messages one [`Connector::take`] can take.
+const BATCH: usize = 8;
+
+/// Room for a batch of messages, and how long each is.
+#[derive(Debug)]
+pub struct Messages {
+    bytes: [Message; BATCH],
+    lengths: [usize; BATCH],
+    count: usize,
+}
+
+impl Messages {
+    /// Empty.
+    pub const fn new() -> Self {
+        Self {
+            bytes: [[0; 96]; BATCH],
+            lengths: [0; BATCH],
+            count: 0,
+        }
+    }
+
+    /// Those of the last batch.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes
+            .iter()
+            .zip(self.lengths)
+            .take(self.count)
+            .filter_map(|(bytes, length)| bytes.get(..length))
+    }
+
+    /// Whether there may be more in the socket.
+    pub const fn is_full(&self) -> bool {
+        self.count == BATCH
+    }
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A socket that takes what the process connector sends and a filter lets through.
+#[derive(Debug)]
+pub struct Connector {
+    fd: Fd,
+}
+
+impl Connector {
+    /// Opens a socket, with its filter and its buffer (in bytes) before the first message can come.
+    ///
+    /// # Errors
+    /// Those of socket(2), setsockopt(2) and bind(2): [`Errno::NO_PROTOCOL`] without a connector in the kernel,
+    /// [`Errno::NOT_PERMITTED`] without CAP_NET_ADMIN on a kernel before 6.6.
+    pub fn open(filter: &[Instruction], buffer: c_int) -> Result<Self, Errno> {
+        // SAFETY: no memory is involved.
+        let fd = unsafe {
+            libc::socket(
+                libc::AF_NETLINK,
+                libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
+                libc::NETLINK_CONNECTOR,
+            )
+        };
+        Errno::check(fd)?;
+        let socket = Self { fd: Fd::own(fd) };
+        socket.filter(filter)?;
+        // The first needs CAP_NET_ADMIN; the other is bounded by net.core.rmem_max.
+        if socket.set(libc::SO_RCVBUFFORCE, &buffer).is_err() {
+            let _ = socket.set(libc::SO_RCVBUF, &buffer);
+        }
+        // SAFETY: all zero is a valid address: unspecified.
+        let mut address: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
+        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        address.nl_groups = libc::CN_IDX_PROC;
+        // SAFETY: an address of this length.
+        Errno::check(unsafe {
+            libc::bind(
+                fd,
+                (&raw const address).cast(),
+                size_of_val(&address) as libc::socklen_t,
+            )
+        })?;
+        Ok(socket)
+    }
+
+    /// Replaces the filter. What is queued already stays.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn filter(&self, filter: &[Instruction]) -> Result<(), Errno> {
+        let length = u16::try_from(filter.len()).map_err(|_| Errno::INVALID)?;
+        let program = libc::sock_fprog {
+            len: length,
+            filter: filter.as_ptr().cast_mut().cast(),
+        };
+        self.set(libc::SO_ATTACH_FILTER, &program)
+    }
+
+    /// Lets a waiting [`Connector::receive`] return now and then: a socket that ran over can be stuck until somebody looks.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_timeout(&self, seconds: u32) -> Result<(), Errno> {
+        /// The option with the kernel's old `struct timeval`, two long numbers, the same everywhere.
+        const SO_RCVTIMEO_OLD: c_int = 20;
+        self.set(SO_RCVTIMEO_OLD, &[seconds as libc::c_long, 0])
+    }
+
+    fn set<T>(&self, option: c_int, value: &T) -> Result<(), Errno> {
+        // SAFETY: the kernel reads at most so many bytes there.
+        Errno::check(unsafe {
+            libc::setsockopt(
+                self.fd.raw(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw const *value).cast(),
+                size_of_val(value) as libc::socklen_t,
+            )
+        })
+        .map(drop)
+    }
+
+    /// Sends a message to the kernel.
+    ///
+    /// # Errors
+    /// Those of send(2): [`Errno::REFUSED`] from another network namespace.
+    pub fn send(&self, message: &[u8]) -> Result<(), Errno> {
+        // SAFETY: the kernel reads at most so many bytes there.
+        Errno::check(unsafe {
+            libc::send(self.fd.raw(), message.as_ptr().cast(), message.len(), 0)
+        })
+        .map(drop)
+    }
+
+    /// Waits for a message.
+    ///
+    /// # Errors
+    /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] when the timeout is over.
+    pub fn receive<'b>(&self, buffer: &'b mut Message) -> Result<&'b [u8], Errno> {
+        // SAFETY: the kernel writes at most so many bytes there.
+        let length = Errno::check(unsafe {
+            libc::recv(self.fd.raw(), buffer.as_mut_ptr().cast(), buffer.len(), 0)
+        })?;
+        Ok(buffer.get(..length).unwrap_or(&[]))
+    }
+
+    /// Takes what is there, a batch at most, without waiting: one system call also where it finds the
+    /// socket empty behind the last message.
+    ///
+    /// # Errors
+    /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] if there is none.
+    pub fn take(&self, messages: &mut Messages) -> Result<(), Errno> {
+        messages.count = 0;
+        // SAFETY: all zero is a valid header: no buffers.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { core::mem::zeroed() };
+        let mut parts: [libc::iovec; BATCH] = messages.bytes.each_mut().map(|bytes| libc::iovec {
+            iov_base: bytes.as_mut_ptr().cast(),
+            iov_len: bytes.len(),
+        });
+        for (header, part) in headers.iter_mut().zip(&mut parts) {
+            header.msg_hdr.msg_iov = part;
+            header.msg_hdr.msg_iovlen = 1;
+        }
+        let no_timeout = core::ptr::null::<libc::timespec>();
+        // SAFETY: so many headers, each with one buffer of the length given; all of it outlives the call.
+        let count = Errno::check(unsafe {
+            libc::syscall(
+                libc::SYS_recvmmsg,
+                self.fd.raw(),
+                headers.as_mut_ptr(),
+                BATCH,
+                libc::MSG_DONTWAIT,
+                no_timeout,
+            )
+        })?;
+        messages.count = count;
+        for (length, header) in messages.lengths.iter_mut().zip(&headers) {
+            *length = header.msg_len as usize;
+        }
+        Ok(())
+    }
+
+    /// How many messages the kernel has dropped because the buffer was full.
+    pub fn drops(&self) -> u32 {
+        let mut info = [0u32; 16];
+        let mut length = size_of_val(&info) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes there.
+        let result = unsafe {
+            libc::getsockopt(
+                self.fd.raw(),
+                libc::SOL_SOCKET,
+                libc::SO_MEMINFO,
+                info.as_mut_ptr().cast(),
+                &mut length,
+            )
+        };
+        if result == 0 {
+            info[libc::SK_MEMINFO_DROPS as usize]
+        } else {
+            0
+        }
+    }
+
+    /// The file, to wait for it beside others.
+    pub const fn fd(&self) -> &Fd {
+        &self.fd
+    }
+}
