@@ -54,7 +54,7 @@ fn a_dropper_is_reported_once_by_its_fork() {
         ],
     );
     let said = sensor.stop(libc::SIGTERM);
-    assert!(said.contains("alerts 1"), "{said}");
+    assert!(said.contains("alerts: 1"), "{said}");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_dropper_without_the_word_is_reported_by_the_implants_exec() {
         .clone();
     assert!(!ancestors.is_empty(), "{}", alerts[0]);
     let said = sensor.stop(libc::SIGINT);
-    assert!(said.contains("alerts 1"), "{said}");
+    assert!(said.contains("alerts: 1"), "{said}");
 }
 
 /// `route` is the one command word that is no excluded process name.
@@ -240,7 +240,7 @@ fn the_demo_shows_its_alert() {
     unsafe { libc::kill(demo.id().cast_signed(), libc::SIGINT) };
     let status = demo.wait().expect("it was started");
     assert!(status.success(), "{status}: {}", shown());
-    assert!(shown().contains("alerts 1"), "{}", shown());
+    assert!(shown().contains("alerts: 1"), "{}", shown());
 }
 
 #[test]

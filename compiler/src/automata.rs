@@ -224,6 +224,7 @@ impl Shape {
 mod tests {
     use super::*;
     use peewit_core::automaton::Automaton;
+    use peewit_core::event::Reading;
     use proptest::prelude::*;
 
     /// All (item, position) that an automaton reports; items are stored one a list, by number.
@@ -249,11 +250,7 @@ mod tests {
                     .map(|&item| (item, output.position)),
             );
         };
-        if unanchored {
-            automaton.read_unanchored(value, |byte| byte, &mut report);
-        } else {
-            automaton.read_anchored(value, |byte| byte, &mut report);
-        }
+        automaton.read(value, Reading::default(), &mut report);
         found
     }
 

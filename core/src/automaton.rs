@@ -23,6 +23,8 @@
 //! is an Aho-Corasick automaton of what values contain or end with; its outputs
 //! include those of a state's suffixes.
 
+use crate::event::Reading;
+
 /// Bytes in a word.
 pub const WORD: usize = 4;
 /// Most words in an automaton: children of dense states have 15 bits.
@@ -161,15 +163,19 @@ impl<'a> Automaton<'a> {
         Some(bytes)
     }
 
-    /// Reads a value from its beginning and reports the outputs of what it begins with and
-    /// what it is. `map` is applied to each byte first.
+    /// Reads a value and reports the outputs that it reaches.
     #[inline]
-    pub fn read_anchored(
-        &self,
-        value: &[u8],
-        map: impl Fn(u8) -> u8,
-        mut report: impl FnMut(Output),
-    ) {
+    pub fn read(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
+        if self.unanchored {
+            self.read_unanchored(value, reading, report);
+        } else {
+            self.read_anchored(value, reading, report);
+        }
+    }
+
+    /// Reads a value from its beginning and reports the outputs of what it begins with and
+    /// what it is.
+    fn read_anchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
         let mut at = 0;
         let mut position = 0;
         loop {
@@ -189,14 +195,16 @@ impl<'a> Automaton<'a> {
                     let mut labels = state.header >> LABELS_SHIFT;
                     for _ in 0..state.header >> LENGTH_SHIFT & 3 {
                         match value.get(position) {
-                            Some(&byte) if u32::from(map(byte)) == labels & 0xFF => position += 1,
+                            Some(&byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
+                                position += 1
+                            }
                             _ => return,
                         }
                         labels >>= 8;
                     }
                     state.edges
                 }
-                _ => match self.child(&state, map(byte)) {
+                _ => match self.child(&state, reading.byte(byte)) {
                     Some(child) => {
                         position += 1;
                         child
@@ -208,20 +216,14 @@ impl<'a> Automaton<'a> {
     }
 
     /// Reads a whole value and reports the outputs of what it contains and what it ends with.
-    #[inline]
-    pub fn read_unanchored(
-        &self,
-        value: &[u8],
-        map: impl Fn(u8) -> u8,
-        mut report: impl FnMut(Output),
-    ) {
+    fn read_unanchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
         let mut state = self.state(0);
         // In a well-made automaton a state has at least as many bytes behind it as fail links
         // in front of it. Holding it to that bounds the work also in any other.
         let mut credit = 0usize;
         let mut at_root = true;
         for (index, &byte) in value.iter().enumerate() {
-            let label = map(byte);
+            let label = reading.byte(byte);
             let child = loop {
                 let child = match state.header & KIND {
                     LEAF => None,

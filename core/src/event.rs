@@ -81,6 +81,27 @@ pub fn unterminated(block: &[u8]) -> &[u8] {
     block.strip_suffix(&[0]).unwrap_or(block)
 }
 
+/// How the bytes of a value are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The case of ASCII letters is ignored: patterns are in lower case.
+    pub fold: bool,
+    /// NUL stands for a space: the value is a [`Values::Joined`].
+    pub joined: bool,
+}
+
+impl Reading {
+    /// A byte as patterns have it.
+    #[inline]
+    pub const fn byte(self, byte: u8) -> u8 {
+        match byte {
+            0 if self.joined => b' ',
+            b'A'..=b'Z' if self.fold => byte | 0x20,
+            byte => byte,
+        }
+    }
+}
+
 /// A process event, as far as rules ask for it.
 ///
 /// The engine asks for a field at most once an evaluation, and only where a rule is still

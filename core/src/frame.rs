@@ -10,8 +10,7 @@ mod reader;
 
 use core::fmt;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Digest, NoTable};
-use postcard::ser_flavors::{Cobs, Flavor, Slice};
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
 use crate::alert::{MAX_ENCODED, Record};
 pub use reader::{Frames, Item};
@@ -56,37 +55,25 @@ impl core::error::Error for Full {}
 ///
 /// [`Full`] if `out` is too small; it then holds nothing of use.
 pub fn encode<'o>(record: &Record<'_>, out: &'o mut [u8]) -> Result<&'o [u8], Full> {
-    let (first, rest) = out.split_first_mut().ok_or(Full)?;
-    *first = DELIMITER;
-    let checked = Checked {
-        inner: Cobs::try_new(Slice::new(rest)).map_err(|_| Full)?,
-        digest: CRC.digest(),
-    };
-    let length = postcard::serialize_with_flavor::<_, _, &mut [u8]>(record, checked)
-        .map_err(|_| Full)?
-        .len();
-    out.get(..1 + length).ok_or(Full)
+    // The record goes behind the place that COBS may need before it, and from there forward.
+    let room = out
+        .len()
+        .checked_sub(cobs::overhead(out.len()))
+        .ok_or(Full)?;
+    let start = out.len() - room;
+    let payload = out.get_mut(start..).ok_or(Full)?;
+    let length = postcard::to_slice(record, payload).map_err(|_| Full)?.len();
+    seal(out, start, length)
 }
 
-/// Puts the checksum of what goes through it behind it. Postcard's own needs the table.
-struct Checked<F> {
-    inner: F,
-    digest: Digest<'static, u32, NoTable>,
-}
-
-impl<F: Flavor> Flavor for Checked<F> {
-    type Output = F::Output;
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.digest.update(&[byte]);
-        self.inner.try_push(byte)
-    }
-
-    fn finalize(mut self) -> postcard::Result<Self::Output> {
-        self.inner
-            .try_extend(&self.digest.finalize().to_le_bytes())?;
-        self.inner.finalize()
-    }
+/// Makes a frame of the `length` bytes at `start`.
+fn seal(out: &mut [u8], start: usize, length: usize) -> Result<&[u8], Full> {
+    let payload = out.get_mut(start..).ok_or(Full)?;
+    let (payload, rest) = payload.split_at_mut_checked(length).ok_or(Full)?;
+    let checksum = rest.first_chunk_mut::<CHECKSUM>().ok_or(Full)?;
+    *checksum = CRC.checksum(payload).to_le_bytes();
+    let end = cobs::encode(out, start..start + length + CHECKSUM).ok_or(Full)?;
+    out.get(..end).ok_or(Full)
 }
 
 #[cfg(test)]

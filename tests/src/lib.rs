@@ -153,7 +153,7 @@ impl Sensor {
             said: String::new(),
             state,
         };
-        while !sensor.said.contains("watching") {
+        while !sensor.said.contains("watches") {
             let read = sensor
                 .messages
                 .read_line(&mut sensor.said)

@@ -1,14 +1,17 @@
 //! The form of header and alert on the wire: bounded, and without what can be told from
 //! the rest (see `docs/alert-format.md`). `serde` sees only this form.
 
+use core::fmt;
+
 use heapless::Vec;
-use serde::de::Error;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cut::{Cut, cut_text};
 use super::{
-    ANCESTORS, ARGS_LIMIT, Action, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent,
-    Path, RuleId, Severity, TERMS, TEXT_LIMIT,
+    ANCESTORS, ARGS_LIMIT, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent, Path,
+    RuleId, TERMS, TEXT_LIMIT,
 };
 use crate::event::Block;
 
@@ -43,126 +46,73 @@ pub const MAX_ENCODED: usize = {
     1 + if header > alert { header } else { alert }
 };
 
-#[derive(Serialize, Deserialize)]
-struct WireHeader<'a> {
-    version: u16,
-    host_id: &'a str,
-    host_name: &'a str,
-    boot_id: &'a str,
-    sensor_version: &'a str,
-    pack_build: u32,
-    pack_crc: u32,
-    time_ms: u64,
+// The codec is written by hand, field by field, where a derived one would do: it takes 3 KiB of the
+// sensor, the derived one took 11. Postcard puts nothing around a tuple, so the number of elements that
+// it is asked for is only a bound, and counts, kinds and presences are elements like the others.
+
+/// Takes the next field.
+#[inline(never)]
+fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {
+    fields
+        .next_element()?
+        .ok_or_else(|| A::Error::custom("too few fields"))
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireAlert<'a> {
-    sequence: u64,
-    #[serde(borrow)]
-    rule: RuleId<'a>,
-    severity: Severity,
-    risk_score: u8,
-    #[serde(borrow)]
-    terms: Vec<WireTerm<'a>, TERMS>,
-    action: Action,
-    #[serde(borrow)]
-    matched_arg: Option<WireArg<'a>>,
-    time_ms: u64,
-    boot_ms: u64,
-    pid: u32,
-    /// `None`: the same as `pid`.
-    tid: Option<u32>,
-    uid: Option<u32>,
-    #[serde(borrow)]
-    executable: Option<WirePath<'a>>,
-    args: &'a [u8],
-    /// How many bytes of arguments are not in `args`.
-    args_missing: u32,
-    #[serde(borrow)]
-    cwd: Option<&'a [u8]>,
-    /// Relative to `pid`, modulo 2^32.
-    parent_pid: i32,
-    #[serde(borrow)]
-    parent_executable: Option<WireParentPath<'a>>,
-    #[serde(borrow)]
-    ancestors: Vec<WireAncestor<'a>, ANCESTORS>,
-    flags: Flags,
-}
-
-#[derive(Serialize, Deserialize)]
-enum WireTerm<'a> {
-    /// The base name of the parent's program: nearly every new term is.
-    ParentName,
-    Value(#[serde(borrow)] &'a [u8]),
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireArg<'a> {
-    index: u32,
-    /// `None`: it is in `args`.
-    #[serde(borrow)]
-    bytes: Option<&'a [u8]>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WirePath<'a> {
-    directory: &'a [u8],
-    name: &'a [u8],
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireParentPath<'a> {
-    /// `None`: the same as that of `executable`.
-    #[serde(borrow)]
-    directory: Option<&'a [u8]>,
-    name: &'a [u8],
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireAncestor<'a> {
-    /// Relative to the process before it, the parent first, modulo 2^32.
-    pid: i32,
-    name: &'a [u8],
-}
-
-impl<'a> From<Path<'a>> for WirePath<'a> {
-    fn from(path: Path<'a>) -> Self {
-        Self {
-            directory: path.directory,
-            name: path.name,
-        }
+/// Takes a field that may be absent, with what `take` makes of it.
+fn optional<'de, T, A: SeqAccess<'de>>(
+    fields: &mut A,
+    take: impl FnOnce(&mut A) -> Result<T, A::Error>,
+) -> Result<Option<T>, A::Error> {
+    match next(fields)? {
+        true => take(fields).map(Some),
+        false => Ok(None),
     }
 }
 
 impl Serialize for Header<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        WireHeader {
-            version: self.version,
-            host_id: cut_text(self.host_id),
-            host_name: cut_text(self.host_name),
-            boot_id: cut_text(self.boot_id),
-            sensor_version: cut_text(self.sensor_version),
-            pack_build: self.pack_build,
-            pack_crc: self.pack_crc,
-            time_ms: self.time_ms,
+        let mut fields = serializer.serialize_tuple(8)?;
+        fields.serialize_element(&self.version)?;
+        for text in [
+            self.host_id,
+            self.host_name,
+            self.boot_id,
+            self.sensor_version,
+        ] {
+            fields.serialize_element(cut_text(text))?;
         }
-        .serialize(serializer)
+        fields.serialize_element(&self.pack_build)?;
+        fields.serialize_element(&self.pack_crc)?;
+        fields.serialize_element(&self.time_ms)?;
+        fields.end()
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Header<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = WireHeader::deserialize(deserializer)?;
-        Ok(Self {
-            version: wire.version,
-            host_id: wire.host_id,
-            host_name: wire.host_name,
-            boot_id: wire.boot_id,
-            sensor_version: wire.sensor_version,
-            pack_build: wire.pack_build,
-            pack_crc: wire.pack_crc,
-            time_ms: wire.time_ms,
-        })
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Header<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the header of a stream")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Header<'de>, A::Error> {
+                let fields = &mut fields;
+                Ok(Header {
+                    version: next(fields)?,
+                    host_id: next(fields)?,
+                    host_name: next(fields)?,
+                    boot_id: next(fields)?,
+                    sensor_version: next(fields)?,
+                    pack_build: next(fields)?,
+                    pack_crc: next(fields)?,
+                    time_ms: next(fields)?,
+                })
+            }
+        }
+        deserializer.deserialize_tuple(8, Fields)
     }
 }
 
@@ -171,142 +121,185 @@ impl Serialize for Alert<'_> {
         let mut cut = Cut::default();
         let args = cut.bytes(self.args, ARGS_LIMIT);
         let args_missing = self.args_len.saturating_sub(length(args));
-        let executable = self.executable.map(|path| WirePath::from(cut.path(path)));
+        let executable = self.executable.map(|path| cut.path(path));
         let parent_name = self.parent.executable.map(|path| path.name);
-        let parent_path = self
-            .parent
-            .executable
-            .map(|path| WirePath::from(cut.path(path)));
-        let mut before = self.parent.pid;
-        let mut wire = WireAlert {
-            sequence: self.sequence,
-            rule: match self.rule {
-                RuleId::Text(text) => RuleId::Text(cut.text(text)),
-                uuid => uuid,
-            },
-            severity: self.severity,
-            risk_score: self.risk_score,
-            terms: self
-                .terms
-                .iter()
-                .map(|&term| match parent_name {
-                    Some(name) if name == term => WireTerm::ParentName,
-                    _ => WireTerm::Value(cut.bytes(term, PATH_LIMIT)),
-                })
-                .collect(),
-            action: self.action,
-            matched_arg: self.matched_arg.map(|arg| WireArg {
-                index: arg.index,
-                bytes: match argument(args, arg.index) {
-                    Some(bytes) if bytes == arg.bytes => None,
-                    _ => Some(cut.bytes(arg.bytes, PATH_LIMIT)),
-                },
-            }),
-            time_ms: self.time_ms,
-            boot_ms: self.boot_ms,
-            pid: self.pid,
-            tid: (self.tid != self.pid).then_some(self.tid),
-            uid: self.uid,
-            parent_executable: parent_path.map(|path| WireParentPath {
-                directory: match &executable {
-                    Some(own) if own.directory == path.directory => None,
-                    _ => Some(path.directory),
-                },
-                name: path.name,
-            }),
-            executable,
-            args,
-            args_missing,
-            cwd: self.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)),
-            parent_pid: self.parent.pid.wrapping_sub(self.pid).cast_signed(),
-            ancestors: self
-                .ancestors
-                .iter()
-                .map(|ancestor| WireAncestor {
-                    pid: ancestor
-                        .pid
-                        .wrapping_sub(core::mem::replace(&mut before, ancestor.pid))
-                        .cast_signed(),
-                    name: cut.bytes(ancestor.name, TEXT_LIMIT),
-                })
-                .collect(),
-            flags: self.flags,
-        };
-        if cut.happened || args_missing > 0 {
-            wire.flags |= Flags::TRUNCATED;
+
+        let mut fields = serializer.serialize_tuple(usize::MAX)?;
+        fields.serialize_element(&self.sequence)?;
+        fields.serialize_element(&match self.rule {
+            RuleId::Text(text) => RuleId::Text(cut.text(text)),
+            uuid => uuid,
+        })?;
+        fields.serialize_element(&self.severity)?;
+        fields.serialize_element(&self.risk_score)?;
+        fields.serialize_element(&(self.terms.len() as u8))?;
+        for &term in &self.terms {
+            // Nearly every new term is the base name of the parent's program.
+            let is_value = parent_name != Some(term);
+            fields.serialize_element(&is_value)?;
+            if is_value {
+                fields.serialize_element(cut.bytes(term, PATH_LIMIT))?;
+            }
         }
-        wire.serialize(serializer)
+        fields.serialize_element(&self.action)?;
+        fields.serialize_element(&self.matched_arg.is_some())?;
+        if let Some(arg) = self.matched_arg {
+            fields.serialize_element(&arg.index)?;
+            // Not repeated if it is in `args`.
+            let bytes = (argument(args, arg.index) != Some(arg.bytes))
+                .then(|| cut.bytes(arg.bytes, PATH_LIMIT));
+            fields.serialize_element(&bytes)?;
+        }
+        fields.serialize_element(&self.time_ms)?;
+        fields.serialize_element(&self.boot_ms)?;
+        fields.serialize_element(&self.pid)?;
+        fields.serialize_element(&(self.tid != self.pid).then_some(self.tid))?;
+        fields.serialize_element(&self.uid)?;
+        fields.serialize_element(&executable.is_some())?;
+        if let Some(path) = executable {
+            fields.serialize_element(path.directory)?;
+            fields.serialize_element(path.name)?;
+        }
+        fields.serialize_element(args)?;
+        fields.serialize_element(&args_missing)?;
+        fields.serialize_element(&self.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)))?;
+        let mut before = self.pid;
+        fields.serialize_element(&relative(self.parent.pid, &mut before))?;
+        fields.serialize_element(&self.parent.executable.is_some())?;
+        if let Some(path) = self.parent.executable {
+            let path = cut.path(path);
+            // Not repeated if it is that of `executable`.
+            let own = executable.is_some_and(|own| own.directory == path.directory);
+            fields.serialize_element(&(!own).then_some(path.directory))?;
+            fields.serialize_element(path.name)?;
+        }
+        fields.serialize_element(&(self.ancestors.len() as u8))?;
+        for ancestor in &self.ancestors {
+            fields.serialize_element(&relative(ancestor.pid, &mut before))?;
+            fields.serialize_element(cut.bytes(ancestor.name, TEXT_LIMIT))?;
+        }
+        let mut flags = self.flags;
+        if cut.happened || args_missing > 0 {
+            flags |= Flags::TRUNCATED;
+        }
+        fields.serialize_element(&flags)?;
+        fields.end()
     }
+}
+
+/// A pid relative to that of the process before, modulo 2^32.
+fn relative(pid: u32, before: &mut u32) -> i32 {
+    pid.wrapping_sub(core::mem::replace(before, pid))
+        .cast_signed()
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Alert<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = WireAlert::deserialize(deserializer)?;
-        let executable = wire.executable.map(|path| Path {
-            directory: path.directory,
-            name: path.name,
-        });
-        let parent_executable = match wire.parent_executable {
-            Some(path) => Some(Path {
-                directory: path
-                    .directory
-                    .or(executable.map(|own| own.directory))
-                    .ok_or_else(|| D::Error::custom("a directory shared with nothing"))?,
-                name: path.name,
-            }),
-            None => None,
-        };
-        let mut terms = Vec::new();
-        for term in wire.terms {
-            let value = match term {
-                WireTerm::ParentName => parent_executable.map(|path| path.name),
-                WireTerm::Value(value) => Some(value),
-            };
-            // As many as in `wire.terms`, so there is room.
-            let _ = terms.push(value.ok_or_else(|| D::Error::custom("a nameless parent"))?);
+        deserializer.deserialize_tuple(usize::MAX, AlertFields)
+    }
+}
+
+struct AlertFields;
+
+impl<'de> Visitor<'de> for AlertFields {
+    type Value = Alert<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an alert")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Alert<'de>, A::Error> {
+        let fields = &mut fields;
+        let sequence = next(fields)?;
+        let rule = next(fields)?;
+        let severity = next(fields)?;
+        let risk_score = next(fields)?;
+        // Those that are the parent's name are filled in when that is known.
+        let mut named: Vec<Option<&[u8]>, TERMS> = Vec::new();
+        for _ in 0..next::<u8, A>(fields)? {
+            let value = optional(fields, next)?;
+            named
+                .push(value)
+                .map_err(|_| A::Error::custom("too many terms"))?;
         }
-        let matched_arg = match wire.matched_arg {
-            Some(arg) => Some(MatchedArg {
-                index: arg.index,
-                bytes: arg
-                    .bytes
-                    .or_else(|| argument(wire.args, arg.index))
-                    .ok_or_else(|| D::Error::custom("no such argument"))?,
+        let action = next(fields)?;
+        let matched: Option<(u32, Option<&[u8]>)> =
+            optional(fields, |fields| Ok((next(fields)?, next(fields)?)))?;
+        let time_ms = next(fields)?;
+        let boot_ms = next(fields)?;
+        let pid: u32 = next(fields)?;
+        let tid: Option<u32> = next(fields)?;
+        let uid = next(fields)?;
+        let path = |fields: &mut A| {
+            Ok(Path {
+                directory: next(fields)?,
+                name: next(fields)?,
+            })
+        };
+        let executable = optional(fields, path)?;
+        let args: &[u8] = next(fields)?;
+        let args_missing = next(fields)?;
+        let cwd = next(fields)?;
+        let mut before = pid.wrapping_add_signed(next(fields)?);
+        let parent = Parent {
+            pid: before,
+            executable: optional(fields, |fields| {
+                let directory: Option<&[u8]> = next(fields)?;
+                let own = executable.map(|own: Path<'_>| own.directory);
+                Ok(Path {
+                    directory: directory
+                        .or(own)
+                        .ok_or_else(|| A::Error::custom("a directory shared with nothing"))?,
+                    name: next(fields)?,
+                })
+            })?,
+        };
+        let mut ancestors = Vec::new();
+        for _ in 0..next::<u8, A>(fields)? {
+            before = before.wrapping_add_signed(next(fields)?);
+            let ancestor = Ancestor {
+                pid: before,
+                name: next(fields)?,
+            };
+            ancestors
+                .push(ancestor)
+                .map_err(|_| A::Error::custom("too many ancestors"))?;
+        }
+        let mut terms = Vec::new();
+        for term in named {
+            let value = term.or(parent.executable.map(|path| path.name));
+            // As many as in `named`, so there is room.
+            let _ = terms.push(value.ok_or_else(|| A::Error::custom("a nameless parent"))?);
+        }
+        let matched_arg = match matched {
+            Some((index, bytes)) => Some(MatchedArg {
+                index,
+                bytes: bytes
+                    .or_else(|| argument(args, index))
+                    .ok_or_else(|| A::Error::custom("no such argument"))?,
             }),
             None => None,
         };
-        let parent_pid = wire.pid.wrapping_add_signed(wire.parent_pid);
-        let mut before = parent_pid;
-        let ancestors = wire.ancestors.iter().map(|ancestor| {
-            before = before.wrapping_add_signed(ancestor.pid);
-            Ancestor {
-                pid: before,
-                name: ancestor.name,
-            }
-        });
-        Ok(Self {
-            sequence: wire.sequence,
-            rule: wire.rule,
-            severity: wire.severity,
-            risk_score: wire.risk_score,
+        Ok(Alert {
+            sequence,
+            rule,
+            severity,
+            risk_score,
             terms,
-            action: wire.action,
+            action,
             matched_arg,
-            time_ms: wire.time_ms,
-            boot_ms: wire.boot_ms,
-            pid: wire.pid,
-            tid: wire.tid.unwrap_or(wire.pid),
-            uid: wire.uid,
+            time_ms,
+            boot_ms,
+            pid,
+            tid: tid.unwrap_or(pid),
+            uid,
             executable,
-            args: wire.args,
-            args_len: length(wire.args).saturating_add(wire.args_missing),
-            cwd: wire.cwd,
-            parent: Parent {
-                pid: parent_pid,
-                executable: parent_executable,
-            },
-            ancestors: ancestors.collect(),
-            flags: wire.flags,
+            args,
+            args_len: length(args).saturating_add(args_missing),
+            cwd,
+            parent,
+            ancestors,
+            flags: next(fields)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Engine, Evaluation, Limits, clear};
 use crate::automaton::Output;
-use crate::event::{Block, Values};
+use crate::event::{Block, Reading, Values};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
 use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack};
@@ -24,7 +24,7 @@ impl Engine<'_> {
             Values::One(value) => search.value(value),
             Values::Many(values) => values.iter().for_each(|value| search.value(value)),
             Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
-            Values::Joined(block) => search.read(block, |byte| if byte == 0 { b' ' } else { byte }),
+            Values::Joined(block) => search.read(block, true),
             Values::Number(number) => search.number(number),
             Values::Facts(facts) => search.evaluation.set_facts(index, facts),
         }
@@ -56,70 +56,45 @@ impl Search<'_, '_> {
             }
             self.evaluation.beyond_upstream = true;
         }
-        self.read(value, |byte| byte);
+        self.read(value, false);
     }
 
-    #[inline]
-    fn read(&mut self, value: &[u8], map: impl Fn(u8) -> u8 + Copy) {
-        let [anchored, anchored_fold, unanchored, unanchored_fold] = &self.index.automata;
-        if !anchored.is_empty() {
-            anchored.read_anchored(value, map, |output| self.output(output, value, map, None));
-        }
-        if self.index.only_anchored {
-            return;
-        }
-        let fold = move |byte| map(byte).to_ascii_lowercase();
-        if !anchored_fold.is_empty() {
-            anchored_fold
-                .read_anchored(value, fold, |output| self.output(output, value, map, None));
-        }
-        let mut tried = [0; 4];
-        if !unanchored.is_empty() {
-            let report = |output| self.output(output, value, map, Some(&mut tried));
-            unanchored.read_unanchored(value, map, report);
-        }
-        if !unanchored_fold.is_empty() {
-            tried = [0; 4];
-            let report = |output| self.output(output, value, map, Some(&mut tried));
-            unanchored_fold.read_unanchored(value, fold, report);
+    fn read(&mut self, value: &[u8], joined: bool) {
+        for (automaton, fold) in self.index.automata.iter().zip([false, true, false, true]) {
+            if automaton.is_empty() {
+                continue;
+            }
+            let reading = Reading { fold, joined };
+            let mut tried = [0; 4];
+            let mut report = |output| self.output(output, value, reading, &mut tried);
+            automaton.read(value, reading, &mut report);
+            if self.index.only_anchored {
+                break;
+            }
         }
     }
 
     #[inline]
-    fn output(
-        &mut self,
-        output: Output,
-        value: &[u8],
-        map: impl Fn(u8) -> u8,
-        mut tried: Option<&mut Tried>,
-    ) {
+    fn output(&mut self, output: Output, value: &[u8], reading: Reading, tried: &mut Tried) {
         let pack = *self.pack;
         for item in pack.list(output.list as u16) {
             if item & GLOB == 0 {
                 self.set(item);
             } else {
                 let rest = value.get(output.position..).unwrap_or(&[]);
-                self.glob(item & !GLOB, rest, &map, tried.as_deref_mut());
+                self.glob(item & !GLOB, rest, reading, tried);
             }
         }
     }
 
     /// Tries the rest of a pattern on the rest of a value.
     #[cold]
-    fn glob(
-        &mut self,
-        number: u16,
-        rest: &[u8],
-        map: impl Fn(u8) -> u8,
-        tried: Option<&mut Tried>,
-    ) {
+    fn glob(&mut self, number: u16, rest: &[u8], reading: Reading, tried: &mut Tried) {
         let pack = *self.pack;
         let Some(glob) = pack.glob(number) else {
             return;
         };
-        if let Some(tried) = tried
-            && glob.slot != NO_SLOT
-        {
+        if glob.slot != NO_SLOT {
             // It begins with a run: what the first occurrence does not match, no later one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
             if tried[word] & mask != 0 {
@@ -127,7 +102,11 @@ impl Search<'_, '_> {
             }
             tried[word] |= mask;
         }
-        if glob::matches(glob.pattern, glob.fold, rest.iter().map(|&byte| map(byte))) {
+        let reading = Reading {
+            fold: glob.fold,
+            ..reading
+        };
+        if glob::matches(glob.pattern, rest, reading) {
             pack.list(glob.list).for_each(|atom| self.set(atom));
         }
     }

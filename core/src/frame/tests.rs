@@ -17,13 +17,10 @@ fn frame(record: &Record<'_>) -> Vec<u8> {
 
 /// A frame around any payload.
 fn framed(payload: &[u8]) -> Vec<u8> {
-    let mut buffer = [0; MAX_FRAME];
-    let mut checked = Checked {
-        inner: Cobs::try_new(Slice::new(&mut buffer)).unwrap(),
-        digest: CRC.digest(),
-    };
-    checked.try_extend(payload).unwrap();
-    [&[DELIMITER], &*checked.finalize().unwrap()].concat()
+    let mut out = [0; MAX_FRAME];
+    let start = cobs::overhead(MAX_FRAME);
+    out[start..start + payload.len()].copy_from_slice(payload);
+    seal(&mut out, start, payload.len()).unwrap().to_vec()
 }
 
 /// What a stream holds, each item as text so that it outlives the reader's buffer.
