@@ -71,6 +71,13 @@ impl Evaluation {
         self.beyond_upstream = false;
     }
 
+    /// Forgets everything but these fields: the next event is the same in them.
+    pub fn clear_but(&mut self, same: FieldSet) {
+        self.known = self.known.and(same);
+        self.lost = self.lost.and(same);
+        self.beyond_upstream = false;
+    }
+
     /// Forgets these fields: the next event differs in them from this one.
     pub fn forget(&mut self, fields: &[Field]) {
         for &field in fields {

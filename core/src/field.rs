@@ -161,6 +161,22 @@ impl FieldSet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
+    /// These fields.
+    pub const fn of(fields: &[Field]) -> Self {
+        let mut set = Self::EMPTY;
+        let mut rest = fields;
+        while let [field, others @ ..] = rest {
+            set.insert(*field);
+            rest = others;
+        }
+        set
+    }
+
+    /// Those that are in both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether `field` is in it.
     pub const fn contains(self, field: Field) -> bool {
         self.0 >> field.number() & 1 == 1

@@ -1,5 +1,5 @@
-//! `nop` has an entry point of its own.
+//! `nop` is entered before the C library's start.
 
 fn main() {
-    println!("cargo::rustc-link-arg-bin=nop=-nostartfiles");
+    println!("cargo::rustc-link-arg-bin=nop=--entry=first_instruction");
 }

@@ -10,21 +10,32 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     abort()
 }
 
+/// What the C library would start. Nobody does: see `build.rs`.
+#[unsafe(no_mangle)]
+extern "C" fn main() -> i32 {
+    0
+}
+
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
-    ".globl _start",
-    "_start: mov eax, 231",
+    ".globl first_instruction",
+    "first_instruction: mov eax, 231",
     "xor edi, edi",
     "syscall"
 );
 
 #[cfg(target_arch = "aarch64")]
-core::arch::global_asm!(".globl _start", "_start: mov x8, 94", "mov x0, 0", "svc 0");
+core::arch::global_asm!(
+    ".globl first_instruction",
+    "first_instruction: mov x8, 94",
+    "mov x0, 0",
+    "svc 0"
+);
 
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
-    ".globl _start",
-    "_start: mov r7, #248",
+    ".globl first_instruction",
+    "first_instruction: mov r7, #248",
     "mov r0, #0",
     "svc 0"
 );
