@@ -9,7 +9,7 @@ use peewit_core::automaton::{
 
 /// A state with this many children or more gets a table: a scan would cost more time than
 /// the table's 512 bytes are worth.
-const DENSE_FROM: usize = 12;
+const DENSE_FROM: usize = 32;
 
 /// What is found at a state.
 pub type Item = u16;

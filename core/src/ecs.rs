@@ -9,6 +9,7 @@
 //! Keys are those of the Elastic Common Schema 8 and, below `kibana.alert`, of Kibana's
 //! detection engine; ours are below `peewit`.
 
+mod digits;
 mod json;
 mod text;
 mod time;
@@ -17,6 +18,7 @@ use core::fmt::{Result, Write};
 
 use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent};
 use crate::event::{Block, unterminated};
+use digits::decimal;
 use json::Object;
 pub use text::write_text;
 pub use time::write_time;
@@ -45,7 +47,7 @@ pub fn write_alert(
         line.text("agent.type", "peewit")?;
         line.text("agent.version", header.sensor_version)?;
     }
-    line.display("rule.id", &alert.rule)?;
+    line.written("rule.id", |out| alert.rule.write(out))?;
     line.optional_text("rule.name", rule_name)?;
     line.text("kibana.alert.severity", alert.severity.name())?;
     line.number("kibana.alert.risk_score", alert.risk_score.into())?;
@@ -167,7 +169,7 @@ fn who(line: &mut Object<'_>, process: &Process<'_>) -> Result {
     }
     line.optional_string("process.working_directory", process.cwd)?;
     if let Some(uid) = process.uid {
-        line.display("user.id", &uid)?;
+        line.written("user.id", |out| decimal(out, uid.into(), 1))?;
     }
     line.known_number("process.parent.pid", process.parent.pid.into())?;
     if let Some(path) = process.parent.executable {

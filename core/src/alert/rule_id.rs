@@ -26,23 +26,34 @@ impl<'a> RuleId<'a> {
     }
 }
 
-impl fmt::Display for RuleId<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl RuleId<'_> {
+    /// Writes it as its author wrote it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         match self {
             Self::Uuid(uuid) => {
                 for (place, byte) in uuid.iter().enumerate() {
                     if HYPHEN_BEFORE.contains(&place) {
-                        f.write_str("-")?;
+                        out.write_char('-')?;
                     }
                     for digit in [byte >> 4, byte & 15] {
-                        fmt::Write::write_char(f, char::from(DIGITS[usize::from(digit)]))?;
+                        out.write_char(char::from(DIGITS[usize::from(digit)]))?;
                     }
                 }
                 Ok(())
             }
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) => out.write_str(text),
         }
+    }
+}
+
+impl fmt::Display for RuleId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A JSON object, written as it comes (RFC 8259).
 
-use core::fmt::{Display, Result, Write};
+use core::fmt::{Result, Write};
 
+use super::digits::{decimal, hex};
 use super::text::is_treacherous;
 use super::time::write_time;
 
@@ -33,7 +34,7 @@ impl<'w> Object<'w> {
 
     pub(super) fn number(&mut self, key: &str, number: u64) -> Result {
         self.key(&[key])?;
-        write!(self.out, "{number}")
+        decimal(self.out, number, 1)
     }
 
     /// The same, unless it is 0, which stands for an unknown one.
@@ -88,19 +89,20 @@ impl<'w> Object<'w> {
         self.out.write_char('"')
     }
 
-    /// A string that a value writes.
-    pub(super) fn display(&mut self, key: &str, value: &dyn Display) -> Result {
+    /// A string that `write` writes, without anything to escape.
+    pub(super) fn written(
+        &mut self,
+        key: &str,
+        write: impl FnOnce(&mut dyn Write) -> Result,
+    ) -> Result {
         self.key(&[key])?;
         self.out.write_char('"')?;
-        write!(Escaping(self.out), "{value}")?;
+        write(self.out)?;
         self.out.write_char('"')
     }
 
     pub(super) fn time(&mut self, key: &str, time_ms: u64) -> Result {
-        self.key(&[key])?;
-        self.out.write_char('"')?;
-        write_time(self.out, time_ms)?;
-        self.out.write_char('"')
+        self.written(key, |out| write_time(out, time_ms))
     }
 
     pub(super) fn strings<'a>(
@@ -162,7 +164,8 @@ fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
     let mut rest = text;
     let special = |c: char| matches!(c, '"' | '\\') || is_treacherous(c);
     while let Some((place, c)) = rest.char_indices().find(|&(_, c)| special(c)) {
-        out.write_str(&rest[..place])?;
+        let (plain, from) = rest.split_at_checked(place).unwrap_or((rest, ""));
+        out.write_str(plain)?;
         match c {
             '"' => out.write_str("\\\"")?,
             '\\' => out.write_str("\\\\")?,
@@ -171,22 +174,14 @@ fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
             '\t' => out.write_str("\\t")?,
             c => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(out, "\\u{unit:04x}")?;
+                    out.write_str("\\u")?;
+                    hex(out, (*unit).into(), 4)?;
                 }
             }
         }
-        rest = &rest[place + c.len_utf8()..];
+        rest = from.get(c.len_utf8()..).unwrap_or("");
     }
     out.write_str(rest)
-}
-
-/// Escapes what goes through it.
-struct Escaping<'w>(&'w mut dyn Write);
-
-impl Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> Result {
-        escaped_text(self.0, text)
-    }
 }
 
 #[cfg(test)]

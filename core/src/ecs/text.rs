@@ -2,6 +2,7 @@
 
 use core::fmt::{Result, Write};
 
+use super::digits::{decimal, hex};
 use super::time::write_time;
 use crate::alert::{Alert, Flags, Path};
 use crate::event::Block;
@@ -25,10 +26,12 @@ use crate::event::Block;
 /// Those of `out`.
 pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str>) -> Result {
     write_time(out, alert.time_ms)?;
-    write!(out, " {} ", alert.severity.name())?;
+    out.write_char(' ')?;
+    out.write_str(alert.severity.name())?;
+    out.write_char(' ')?;
     match rule_name {
         Some(name) => escaped(out, name.as_bytes())?,
-        None => write!(Escaping(out), "{}", alert.rule)?,
+        None => alert.rule.write(&mut Escaping(out))?,
     }
     out.write_str(": ")?;
     if let Some(parent) = alert.parent.executable {
@@ -36,14 +39,17 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str
         out.write_str(" -> ")?;
     }
     command(out, alert)?;
-    write!(out, " ({}", alert.action.name())?;
+    out.write_str(" (")?;
+    out.write_str(alert.action.name())?;
     if let Some(path) = alert.executable {
         out.write_str(" of ")?;
         word(out, &[path.directory, path.name])?;
     }
-    write!(out, ", pid {}", alert.pid)?;
+    out.write_str(", pid ")?;
+    decimal(out, alert.pid.into(), 1)?;
     if let Some(uid) = alert.uid {
-        write!(out, ", uid {uid}")?;
+        out.write_str(", uid ")?;
+        decimal(out, uid.into(), 1)?;
     }
     if let Some(cwd) = alert.cwd {
         out.write_str(", in ")?;
@@ -54,14 +60,16 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str
         Some(Path { directory, name }) => word(out, &[directory, name])?,
         None => out.write_str("unknown")?,
     }
-    write!(out, " {}", alert.parent.pid)?;
+    out.write_char(' ')?;
+    decimal(out, alert.parent.pid.into(), 1)?;
     for ancestor in &alert.ancestors {
         out.write_str(" < ")?;
         match ancestor.name {
             b"" => out.write_str("unknown")?,
             name => word(out, &[name])?,
         }
-        write!(out, " {}", ancestor.pid)?;
+        out.write_char(' ')?;
+        decimal(out, ancestor.pid.into(), 1)?;
     }
     for (number, term) in alert.terms.iter().enumerate() {
         out.write_str(if number == 0 { "; new: " } else { ", " })?;
@@ -126,7 +134,8 @@ fn escaped(out: &mut dyn Write, bytes: &[u8]) -> Result {
     for chunk in bytes.utf8_chunks() {
         Escaping(out).write_str(chunk.valid())?;
         for byte in chunk.invalid() {
-            write!(out, "\\x{byte:02x}")?;
+            out.write_str("\\x")?;
+            hex(out, (*byte).into(), 2)?;
         }
     }
     Ok(())
@@ -145,7 +154,11 @@ impl Write for Escaping<'_> {
                 }
                 '\n' => self.0.write_str("\\n")?,
                 '\t' => self.0.write_str("\\t")?,
-                c if is_treacherous(c) => write!(self.0, "\\u{{{:x}}}", u32::from(c))?,
+                c if is_treacherous(c) => {
+                    self.0.write_str("\\u{")?;
+                    hex(self.0, u32::from(c), 1)?;
+                    self.0.write_char('}')?;
+                }
                 c => self.0.write_char(c)?,
             }
         }

@@ -2,6 +2,8 @@
 
 use core::fmt::{Result, Write};
 
+use super::digits::decimal;
+
 /// The last millisecond of the year 9999, the last that ISO 8601 writes in four digits.
 const LAST_MS: u64 = 253_402_300_799_999;
 
@@ -25,7 +27,8 @@ pub fn write_time(out: &mut dyn Write, time_ms: u64) -> Result {
         (second % 60, 2, '.'),
         (ms, 3, 'Z'),
     ] {
-        write!(out, "{number:0digits$}{separator}")?;
+        decimal(out, number, digits)?;
+        out.write_char(separator)?;
     }
     Ok(())
 }
