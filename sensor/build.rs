@@ -38,6 +38,9 @@ fn without_unwinding() {
             .join("link.ld");
         println!("cargo::rustc-link-arg-bins=--strip-all");
         println!("cargo::rustc-link-arg-bins=--no-eh-frame-hdr");
+        println!("cargo::rustc-link-arg-bins=--build-id=none");
+        // Nobody looks up symbols in it.
+        println!("cargo::rustc-link-arg-bins=--hash-style=sysv");
         // Places for the start code to relocate, packed.
         println!("cargo::rustc-link-arg-bins=--pack-dyn-relocs=relr");
         println!("cargo::rustc-link-arg-bins={}", script.display());

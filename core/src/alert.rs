@@ -75,7 +75,7 @@ pub struct Header<'a> {
 }
 
 /// How grave a rule's author finds a match (Elastic's four degrees).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Severity {
     /// `low`

@@ -138,7 +138,11 @@ impl<'a> Engine<'a> {
             index: pack.fields().flatten().collect(),
             places: [0; Field::COUNT],
             words: [0; MAX_ATOM_WORDS],
-            kinds: Kinds(pack.rules().fold(0, |kinds, rule| kinds | rule.kinds.0)),
+            kinds: Kinds(
+                (0..pack.rule_count() as RuleIndex)
+                    .filter_map(|rule| pack.condition(rule))
+                    .fold(0, |kinds, condition| kinds | condition.kinds.0),
+            ),
         };
         for (place, field) in engine.index.iter().enumerate() {
             if let Some(slot) = engine.places.get_mut(usize::from(field.field.number())) {

@@ -5,45 +5,40 @@ use peewit_core::ecs::write_alert;
 use peewit_core::frame::{Frames, Item, MAX_FRAME};
 use peewit_core::pack::Pack;
 
-use crate::cli::AlertsOptions;
+use crate::cli::{Name, Options};
 use crate::host::Host;
 use crate::sys::{Errno, Fd, OpenMode, STDOUT, open, sleep_ms};
-use crate::text::{Out, Printable};
+use crate::text::{Out, say};
 use crate::writer::{rule_name, show};
-use crate::{log, rules, say};
+use crate::{log, rules};
 
 /// How often a followed log is looked at.
 const INTERVAL_MS: u64 = 200;
 
 /// The command. Gives the exit status: 1 if the log could not be read or holds what is no alert.
-pub fn alerts(options: &AlertsOptions) -> u8 {
-    let path = match log::file(options.path.unwrap_or(log::DEFAULT)) {
-        Ok(path) => path,
-        Err(error) => {
-            say!("peewit: {error}");
-            return 1;
-        }
-    };
-    let opened = open(path.as_c_str(), OpenMode::Read);
-    let result = opened.and_then(|file| print(&file, options));
-    match result {
+// Not inlined: its buffers would be on the stack of `run` too.
+#[inline(never)]
+pub fn alerts(options: &Options) -> u8 {
+    let path = options.value(Name::Word).unwrap_or(log::DEFAULT);
+    let opened = log::file(path).and_then(|file| open(file.as_c_str(), OpenMode::Read));
+    match opened.and_then(|file| print(&file, options)) {
         Ok(damaged) => u8::from(damaged),
         Err(error) => {
-            say!("peewit: {}: {error}", Printable(path.as_bytes()));
+            say("").printable(path.to_bytes()).text(": ").error(error);
             1
         }
     }
 }
 
 /// Prints what is in the file. Gives whether some of it is no alert.
-fn print(file: &Fd, options: &AlertsOptions) -> Result<bool, Errno> {
+fn print(file: &Fd, options: &Options) -> Result<bool, Errno> {
     // Only for the names of the rules: without them their ids are shown.
     let pack = rules::built_in().ok();
     let mut buffer = [0; MAX_FRAME];
     let mut frames = Frames::new(&mut buffer);
     let mut printer = Printer {
         out: Out::new(&STDOUT),
-        json: options.json,
+        json: options.has(Name::Json),
         pack,
         host: None,
         damaged: false,
@@ -58,7 +53,7 @@ fn print(file: &Fd, options: &AlertsOptions) -> Result<bool, Errno> {
         if read > 0 {
             continue;
         }
-        if !options.follow {
+        if !options.has(Name::Follow) {
             if let Some(item) = frames.finish() {
                 printer.item(&item);
             }
@@ -101,11 +96,15 @@ impl Printer<'_> {
                 }
             }
             Item::Unknown { offset, kind } => {
-                say!("peewit: a record of a later version (kind {kind}) at byte {offset}: skipped")
+                say("skipped: a record of a later version")
+                    .count(", kind ", u64::from(*kind))
+                    .count(", at byte ", *offset);
             }
             Item::Corrupt { offset, len } => {
                 self.damaged = true;
-                say!("peewit: {len} bytes at byte {offset} are no record: skipped");
+                say("skipped: no record")
+                    .count(", bytes: ", *len)
+                    .count(", at byte ", *offset);
             }
         }
     }

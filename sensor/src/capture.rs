@@ -4,10 +4,11 @@
 //! CPU above the program's priority, this thread runs before it does: the order below is the whole trick.
 
 use peewit_core::alert::Action;
+use peewit_core::pack::Kinds;
 
-use crate::judge::Judge;
+use crate::judge::{Judge, Rules};
 use crate::netlink::{Notice, parse};
-use crate::outlet::matched_args;
+use crate::outlet::matched_arg;
 use crate::proc::{Arguments, PATH_MAX};
 use crate::state::{Exec, SENSOR, STATE, Sensor};
 use crate::subject::{Late, Parent, Subject};
@@ -138,25 +139,24 @@ fn handle(
         late: Late::new(&sensor.proc, &mut directory),
     };
     let mut matched = heapless::Vec::<_, 4>::new();
+    let mut rules = Rules::NONE;
     // Of an exec about which nothing could be read nothing can be said but that: it is counted.
     if exec.executable.is_none() && exec.args.is_none() {
         judge.begin();
     } else {
-        let holds = judge.exec(&sensor.engine, &mut subject);
-        judge.remember(&sensor.engine, &mut subject);
-        if holds {
-            subject.late.read_directory(exec.pid);
-            subject.late.read_ids(exec.pid);
-            let rules: heapless::Vec<_, 4> = judge.rules().take(4).collect();
-            matched = matched_args(
-                &sensor.engine,
-                rules.into_iter(),
-                judge.evaluation(),
-                exec.args.unwrap_or(&[]),
-            );
+        rules = judge.find(sensor.engine, &mut subject, Kinds::EXEC);
+        judge.remember(sensor.engine, &mut subject);
+        if !rules.is_empty() {
+            subject.read_all();
+            let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
+            while let (false, Some(rule)) = (matched.is_full(), rest.pop()) {
+                let arg = matched_arg(sensor.engine, judge.evaluation(), rule, args, false);
+                // There is room.
+                let _ = matched.push((rule, arg));
+            }
         }
     }
     STATE
         .lock(me)
-        .exec(sensor, exec, &mut subject, judge, &matched);
+        .exec(sensor, exec, &mut subject, judge, rules, &matched);
 }

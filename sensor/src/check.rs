@@ -1,24 +1,22 @@
 //! `peewit check`: what this kernel and these privileges allow.
 
-use core::fmt::Write;
-
 use crate::log;
 use crate::netlink::{ANSWERS, Request, request};
+use crate::problem::Problem;
 use crate::proc::{self, Proc};
-use crate::run::pinnable;
+use crate::run::{cpu_list, pinnable};
 use crate::sys::{
-    Connector, CpuSet, Errno, Kind, OpenMode, STDOUT, kind, machine, memory_lock_limit, open,
-    process_id, realtime, release, reset_scheduling, wait_readable,
+    Connector, Errno, STDOUT, machine, memory_lock_limit, process_id, read_file, realtime, release,
+    reset_scheduling, wait_readable,
 };
-use crate::text::{Out, Printable, number};
+use crate::text::{Out, number};
 
 /// How long the kernel may take to answer.
 const ANSWER_MS: u32 = 500;
 
-/// Numbers of capabilities (linux/capability.h).
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_PTRACE: u32 = 19;
-const CAP_SYS_NICE: u32 = 23;
+/// Numbers of capabilities (linux/capability.h), as bits.
+const CAP_NET_ADMIN: u32 = 1 << 12;
+const CAP_SYS_NICE: u32 = 1 << 23;
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -33,97 +31,110 @@ enum Mark {
     Fail,
 }
 
-struct Report<'f> {
-    out: Out<'f>,
+/// A line for each thing: how it stands, and how to mend it where there is something to mend.
+struct Report {
+    out: Out<'static>,
     failed: bool,
 }
 
-impl Report<'_> {
-    /// A line: what, how it stands, and how to mend it where there is something to mend.
+impl Report {
+    /// Begins a line.
     #[inline(never)]
-    fn line(&mut self, mark: Mark, what: &str, says: &str, mend: &str) {
-        let word = match mark {
-            Mark::Fine => "ok    ",
-            Mark::Warn => "warn  ",
-            Mark::Fail => "FAIL  ",
-        };
+    fn line(&mut self, mark: Mark, text: &str) -> &mut Out<'static> {
         self.failed |= mark == Mark::Fail;
-        for text in [word, what, ": ", says] {
-            self.out.bytes(text.as_bytes());
-        }
-        if mark != Mark::Fine {
-            self.out.bytes(b"; ");
-            self.out.bytes(mend.as_bytes());
-        }
-        self.out.bytes(b"\n");
+        let word = match mark {
+            Mark::Fine => "\nok    ",
+            Mark::Warn => "\nwarn  ",
+            Mark::Fail => "\nFAIL  ",
+        };
+        self.out.text(word).text(text)
     }
 
-    fn yes_or(&mut self, fine: bool, otherwise: Mark, what: &str, says: [&str; 2], mend: &str) {
-        self.line(
-            if fine { Mark::Fine } else { otherwise },
-            what,
-            says[usize::from(!fine)],
-            mend,
-        );
+    /// A line that says one thing or the other.
+    fn either(&mut self, fine: bool, yes: &str, no: &str) {
+        if fine {
+            self.line(Mark::Fine, yes);
+        } else {
+            self.line(Mark::Warn, no);
+        }
     }
 }
 
 /// The command. Gives the exit status: 1 if `run` cannot work.
+#[inline(never)]
 pub fn check() -> u8 {
     let mut report = Report {
         out: Out::new(&STDOUT),
         failed: false,
     };
     if let Some(machine) = machine() {
-        report.line(Mark::Fine, "kernel", release(&machine), "");
+        report.out.text("kernel ").text(release(&machine));
     }
-    let Ok(proc) = Proc::open() else {
-        report.line(
-            Mark::Fail,
-            "/proc",
-            "cannot be opened",
-            "mount it: mount -t proc proc /proc",
-        );
-        return finish(report);
-    };
-    let capabilities = capabilities(&proc);
-    connector(&mut report);
-    let has = |capability: u32| capabilities >> capability & 1 == 1;
-    report.yes_or(
-        has(CAP_NET_ADMIN),
-        Mark::Warn,
-        "CAP_NET_ADMIN",
-        [
-            "held",
-            "not held: small socket buffers, and no events at all before Linux 6.6",
-        ],
-        "run as root, or give the capability",
-    );
-    scheduling(&mut report, has(CAP_SYS_NICE));
-    others(&mut report, &proc, has(CAP_SYS_PTRACE));
-    cpus(&mut report);
-    memory(&mut report);
-    alert_log(&mut report);
-    finish(report)
-}
-
-fn finish(mut report: Report<'_>) -> u8 {
-    let flushed = report.out.flush();
+    match Proc::open() {
+        Ok(proc) => all(&mut report, &proc),
+        Err(_) => {
+            report.line(Mark::Fail, Problem::NoProc.text());
+        }
+    }
+    let flushed = report.out.text("\n").flush();
     u8::from(report.failed || flushed.is_err())
 }
 
-/// The effective capabilities, a bit for each.
-fn capabilities(proc: &Proc) -> u64 {
-    let mut buffer = [0; 2048];
-    let status = proc.read(c"self/status", &mut buffer).unwrap_or(&[]);
-    let digits = proc::line(status, b"CapEff").and_then(|digits| core::str::from_utf8(digits).ok());
-    digits
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .unwrap_or(0)
+fn all(report: &mut Report, proc: &Proc) {
+    match connector() {
+        None => report.line(Mark::Fine, "process connector: answers"),
+        Some(problem) => report.line(Mark::Fail, problem.text()),
+    };
+    let capabilities = capabilities(proc);
+    report.either(
+        capabilities & CAP_NET_ADMIN != 0,
+        "CAP_NET_ADMIN",
+        "no CAP_NET_ADMIN: small socket buffers, no events at all before Linux 6.6; run as root, or give it",
+    );
+    report.either(
+        realtime().and_then(|()| reset_scheduling()).is_ok(),
+        "real-time priority",
+        match group_runtime() {
+            _ if capabilities & CAP_SYS_NICE == 0 => {
+                "no real-time priority: programs that end at once may be missed; run as root, or with CAP_SYS_NICE"
+            }
+            Some(0) => {
+                "no real-time priority: programs that end at once may be missed; its control group has no share \
+                 (CONFIG_RT_GROUP_SCHED): write one to the group's cpu.rt_runtime_us, or run in the root group"
+            }
+            _ => {
+                "no real-time priority: programs that end at once may be missed; is sched_setscheduler allowed \
+                 here (seccomp, RestrictRealtime=yes)?"
+            }
+        },
+    );
+    others(report, proc);
+    cpus(report);
+    report.either(
+        memory_lock_limit().is_none_or(|limit| limit >= LOCKED),
+        "locked memory",
+        "locked memory: less than 1 MiB, so that events may be handled late when memory is short; \
+         raise RLIMIT_MEMLOCK (ulimit -l), or give CAP_IPC_LOCK",
+    );
+    alert_log(report);
 }
 
-fn connector(report: &mut Report<'_>) {
-    const WHAT: &str = "process connector";
+/// What is locked at most, with some CPUs.
+const LOCKED: u64 = 1 << 20;
+
+/// The first capabilities that are in effect, a bit for each.
+fn capabilities(proc: &Proc) -> u32 {
+    let mut buffer = [0; 2048];
+    let status = proc.read(c"self/status", &mut buffer).unwrap_or(&[]);
+    let digits = proc::line(status, b"CapEff").unwrap_or(&[]);
+    digits.iter().fold(0, |bits, digit| {
+        let digit = char::from(*digit).to_digit(16).unwrap_or(0);
+        bits << 4 | digit
+    })
+}
+
+/// What keeps the connector from answering.
+fn connector() -> Option<Problem> {
     let asked = Connector::open(&ANSWERS, 1 << 16).and_then(|socket| {
         socket.send(&request(Request::Listen, 1))?;
         let answered = wait_readable(socket.fd(), ANSWER_MS);
@@ -132,75 +143,32 @@ fn connector(report: &mut Report<'_>) {
         Ok(answered)
     });
     match asked {
-        Ok(true) => report.line(Mark::Fine, WHAT, "answers", ""),
-        Ok(false) => report.line(
-            Mark::Fail,
-            WHAT,
-            "does not answer",
-            "needs the host's pid and user namespace (for a container: --pid host), and a kernel with CONFIG_PROC_EVENTS=y",
-        ),
-        Err(Errno::REFUSED) => report.line(
-            Mark::Fail,
-            WHAT,
-            "out of reach from this network namespace",
-            "run in the host's (for a container: --network host)",
-        ),
-        Err(Errno::NO_PROTOCOL) => {
-            report.line(Mark::Fail, WHAT, "not in this kernel", "build it with CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y");
-        }
-        Err(Errno::NOT_PERMITTED) => report.line(Mark::Fail, WHAT, "may not be listened to", "run as root, or with CAP_NET_ADMIN"),
-        Err(_) => report.line(Mark::Fail, WHAT, "cannot be listened to", "is netlink allowed here (seccomp, an LSM)?"),
+        Ok(true) => None,
+        Ok(false) => Some(Problem::NoAnswer),
+        Err(error) => Some(Problem::of(error)),
     }
-}
-
-fn scheduling(report: &mut Report<'_>, may: bool) {
-    let settable = realtime().and_then(|()| reset_scheduling()).is_ok();
-    let mend = match (may, group_runtime()) {
-        (false, _) => {
-            "run as root, or with CAP_SYS_NICE (in a systemd unit without RestrictRealtime=yes)"
-        }
-        (true, Some(0)) => {
-            "the control group has no real-time share (CONFIG_RT_GROUP_SCHED): write one to its cpu.rt_runtime_us, \
-             or move peewit to the root group"
-        }
-        (true, _) => "is sched_setscheduler allowed here (seccomp, RestrictRealtime=yes)?",
-    };
-    report.yes_or(
-        settable,
-        Mark::Warn,
-        "real-time priority",
-        [
-            "can be set",
-            "cannot be set: programs that end at once may be missed",
-        ],
-        mend,
-    );
 }
 
 /// The real-time share of our control group in microseconds, where there are such shares.
 fn group_runtime() -> Option<u64> {
     let mut buffer = [0; 1024];
-    let read = open(c"/proc/self/cgroup", OpenMode::Read)
-        .and_then(|file| file.read(&mut buffer))
-        .ok()?;
-    let group = buffer
-        .get(..read)?
+    let groups = read_file(c"/proc/self/cgroup", &mut buffer).ok()?;
+    let group = groups
         .split(|&byte| byte == b'\n')
-        .find_map(|line| {
-            let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
-            let controllers = fields.next()?;
-            controllers
-                .split(|&byte| byte == b',')
-                .any(|name| name == b"cpu")
-                .then(|| fields.next())
-                .flatten()
-        })?;
+        .find_map(|line| controlled(line, b"cpu"))?;
     let path = log::Path::of(&[b"/sys/fs/cgroup/cpu", group, b"/cpu.rt_runtime_us"]).ok()?;
     let mut digits = [0; 24];
-    let read = open(path.as_c_str(), OpenMode::Read)
-        .and_then(|file| file.read(&mut digits))
-        .ok()?;
-    number(digits.get(..read)?.trim_ascii())
+    number(read_file(path.as_c_str(), &mut digits).ok()?.trim_ascii())
+}
+
+/// The path in a line `NUMBER:CONTROLLER,...:PATH`, if the controller is among them.
+fn controlled<'a>(line: &'a [u8], controller: &[u8]) -> Option<&'a [u8]> {
+    let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
+    let (controllers, path) = (fields.next()?, fields.next()?);
+    controllers
+        .split(|&byte| byte == b',')
+        .any(|name| name == controller)
+        .then_some(path)
 }
 
 /// How many other processes were looked at, and of how many the program may not be read.
@@ -227,103 +195,72 @@ pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
     Ok((seen, denied))
 }
 
-fn others(report: &mut Report<'_>, proc: &Proc, may: bool) {
-    let Ok((seen, denied)) = readable(proc) else {
+fn others(report: &mut Report, proc: &Proc) {
+    let (seen, denied) = readable(proc).unwrap_or((0, 0));
+    if denied == 0 {
+        report.line(Mark::Fine, "programs of other processes can be read");
         return;
-    };
-    let mend = if may {
-        "is there a Landlock domain or an LSM around, or /proc mounted with hidepid (ProtectProc=invisible)?"
-    } else {
-        "run as root, or with CAP_SYS_PTRACE"
-    };
-    let mut says = heapless::String::<64>::new();
-    // Fits.
-    let _ = write!(says, "{} of {seen} can be read", seen - denied);
-    let mark = match denied {
-        0 => Mark::Fine,
-        // Some init processes hide themselves from everybody.
-        denied if denied < seen => Mark::Warn,
-        _ => Mark::Fail,
-    };
-    report.line(mark, "programs of other processes", &says, mend);
-}
-
-fn cpus(report: &mut Report<'_>) {
-    let allowed = CpuSet::allowed().map_or(0, |cpus| cpus.iter().count());
-    let pinned = pinnable();
-    let count = pinned.iter().count();
-    let mut says = heapless::String::<64>::new();
-    // Fits.
-    let _ = write!(says, "{count} to pin a thread to, {allowed} allowed now");
-    let mend = "the control group's cpuset leaves some out: their programs are seen late";
-    let online = online();
-    let mark = if count == 0 || online.is_some_and(|online| online > count) {
-        Mark::Warn
-    } else {
-        Mark::Fine
-    };
-    report.line(mark, "CPUs", &says, mend);
-}
-
-/// How many CPUs are online.
-fn online() -> Option<usize> {
-    let mut buffer = [0; 256];
-    let read = open(c"/sys/devices/system/cpu/online", OpenMode::Read)
-        .and_then(|file| file.read(&mut buffer))
-        .ok()?;
-    let mut count = 0;
-    for range in buffer.get(..read)?.trim_ascii().split(|&byte| byte == b',') {
-        let mut ends = range.splitn(2, |&byte| byte == b'-').map(number);
-        let first = ends.next()??;
-        let last = ends.next().unwrap_or(Some(first))?;
-        count += usize::try_from(last.checked_sub(first)?).ok()? + 1;
     }
-    Some(count)
-}
-
-fn memory(report: &mut Report<'_>) {
-    /// What is locked at most, with some CPUs.
-    const NEEDED: u64 = 1 << 20;
-    let enough = memory_lock_limit().is_none_or(|limit| limit >= NEEDED);
-    report.yes_or(
-        enough,
-        Mark::Warn,
-        "locked memory",
-        [
-            "enough",
-            "less than 1 MiB: under memory pressure events may be handled late",
-        ],
-        "raise RLIMIT_MEMLOCK (ulimit -l), or run with CAP_IPC_LOCK",
-    );
-}
-
-fn alert_log(report: &mut Report<'_>) {
-    let folder = log::DEFAULT;
-    let tried = log::file(folder).and_then(|file| log::append(&file));
-    let mut says = heapless::String::<128>::new();
-    // Fits.
-    let _ = match (&tried, kind(folder)) {
-        (Ok(_), _) => write!(says, "{} can be written", Printable(folder.to_bytes())),
-        (Err(error), Ok(Kind::Directory)) => write!(
-            says,
-            "{} cannot be written: {error}",
-            Printable(folder.to_bytes())
-        ),
-        (Err(error), _) => write!(
-            says,
-            "{} cannot be made: {error}",
-            Printable(folder.to_bytes())
-        ),
-    };
-    let mark = if tried.is_ok() {
-        Mark::Fine
-    } else {
+    // Some init processes hide themselves from everybody.
+    let mark = if denied < seen {
         Mark::Warn
+    } else {
+        Mark::Fail
     };
-    report.line(
-        mark,
-        "alert log",
-        &says,
-        "without it alerts are only shown; choose another with --alerts",
-    );
+    report
+        .line(mark, "")
+        .count("", u64::from(denied))
+        .count(" of ", u64::from(seen))
+        .text(" ")
+        .text(Problem::Unreadable.text());
+}
+
+fn cpus(report: &mut Report) {
+    let count = pinnable().iter().count();
+    let online = cpu_list(c"/sys/devices/system/cpu/online");
+    let all = online.map_or(count, |online| online.iter().count());
+    let mark = if count == 0 || count < all {
+        Mark::Warn
+    } else {
+        Mark::Fine
+    };
+    let line = report.line(mark, "");
+    line.count("CPUs to pin a thread to: ", count as u64);
+    if mark != Mark::Fine {
+        line.count(" of ", all as u64)
+            .text("; the control group's cpuset leaves some out: their programs are seen late");
+    }
+}
+
+fn alert_log(report: &mut Report) {
+    let tried = log::file(log::DEFAULT).and_then(|file| log::append(&file));
+    let (mark, text) = match tried {
+        Ok(_) => (Mark::Fine, " can be written"),
+        Err(_) => (Mark::Warn, ": "),
+    };
+    let line = report.line(mark, "alert log ");
+    line.printable(log::DEFAULT.to_bytes()).text(text);
+    if let Err(error) = tried {
+        line.error(error)
+            .text("; without it alerts are only shown; choose another with --alerts");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_control_groups() {
+        for (line, path) in [
+            (&b"4:cpu,cpuacct:/a/b"[..], Some(&b"/a/b"[..])),
+            (b"4:cpuset:/a", None),
+            (b"0::/a", None),
+            (b"1:cpu:/a:b", Some(b"/a:b")),
+            (b"cpu", None),
+            (b"", None),
+        ] {
+            assert_eq!(controlled(line, b"cpu"), path);
+        }
+    }
 }

@@ -1,11 +1,10 @@
 //! The command line.
 
 use core::ffi::CStr;
-use core::fmt::Write;
 
 use crate::sys::{Args, STDOUT};
-use crate::text::{Out, Printable};
-use crate::{alerts, check, demo, run, say};
+use crate::text::{Out, say};
+use crate::{alerts, check, demo, run};
 
 /// Exit status for a command line that makes no sense.
 const USAGE_ERROR: u8 = 2;
@@ -28,226 +27,210 @@ usage: peewit [COMMAND] [OPTION...]
   --help, --version
 ";
 
-/// What `run` was told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
-    /// `--rules`
-    pub rules: Option<&'static CStr>,
-    /// `--alerts`
-    pub alerts: Option<&'static CStr>,
-    /// `--events`
-    pub events: Option<&'static CStr>,
-    /// `--demo`
-    pub demo: bool,
-}
-
-/// What `alerts` was told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AlertsOptions {
-    /// The log, or its folder.
-    pub path: Option<&'static CStr>,
-    /// `--follow`
-    pub follow: bool,
-    /// `--json`
-    pub json: bool,
-}
-
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
-    Run(RunOptions),
+    Run,
     Check,
-    Alerts(AlertsOptions),
+    Alerts,
     Help,
     Version,
     /// A part that the demo's programs play.
-    Role(Option<&'static CStr>),
+    Role,
     /// The child that the sensor starts to see whether it sees it.
     Canary,
 }
 
-/// Why a command line makes no sense.
+static COMMANDS: [(&str, Command); 5] = [
+    ("run", Command::Run),
+    ("check", Command::Check),
+    ("alerts", Command::Alerts),
+    ("demo-role", Command::Role),
+    ("canary", Command::Canary),
+];
+
+/// What can be told beside the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Error {
-    UnknownCommand(&'static [u8]),
-    UnknownOption(&'static [u8]),
-    MissingValue(&'static [u8]),
-    UnwantedValue(&'static [u8]),
-    Unexpected(&'static [u8]),
+pub enum Name {
+    /// `--rules PACK`
+    Rules,
+    /// `--alerts PATH`
+    Alerts,
+    /// `--events FILE`
+    Events,
+    /// `--demo`
+    Demo,
+    /// `--follow`
+    Follow,
+    /// `--json`
+    Json,
+    /// The word behind the command.
+    Word,
 }
 
-impl core::fmt::Display for Error {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let (what, word) = match *self {
-            Self::UnknownCommand(word) => ("there is no command ", word),
-            Self::UnknownOption(word) => ("unknown option ", word),
-            Self::MissingValue(word) => ("a value is missing behind ", word),
-            Self::UnwantedValue(word) => ("no value is wanted by ", word),
-            Self::Unexpected(word) => ("did not expect ", word),
-        };
-        write!(f, "{what}{}", Printable(word))
+/// How options are written, whose they are, and whether they have a value.
+static OPTIONS: [(&str, Command, Name, bool); 7] = [
+    ("--rules", Command::Run, Name::Rules, true),
+    ("--alerts", Command::Run, Name::Alerts, true),
+    ("--events", Command::Run, Name::Events, true),
+    ("--demo", Command::Run, Name::Demo, false),
+    ("--follow", Command::Alerts, Name::Follow, false),
+    ("-f", Command::Alerts, Name::Follow, false),
+    ("--json", Command::Alerts, Name::Json, false),
+];
+
+/// What was told beside the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options([Option<&'static CStr>; 7]);
+
+impl Options {
+    /// The value of an option, if it was given. That of one that has none is the option itself.
+    pub fn value(&self, name: Name) -> Option<&'static CStr> {
+        self.0.get(name as usize).copied().flatten()
+    }
+
+    /// Whether an option was given.
+    pub fn has(&self, name: Name) -> bool {
+        self.value(name).is_some()
+    }
+
+    fn set(&mut self, name: Name, value: &'static CStr) {
+        if let Some(place) = self.0.get_mut(name as usize) {
+            *place = Some(value);
+        }
+    }
+}
+
+/// Why a word of the command line makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mistake {
+    UnknownCommand,
+    UnknownOption,
+    MissingValue,
+    UnwantedValue,
+    Unexpected,
+}
+
+impl Mistake {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::UnknownCommand => "there is no command ",
+            Self::UnknownOption => "unknown option ",
+            Self::MissingValue => "a value is missing behind ",
+            Self::UnwantedValue => "no value is wanted by ",
+            Self::Unexpected => "did not expect ",
+        }
     }
 }
 
 /// Does what the command line says. Gives the exit status.
 pub fn main(args: Args) -> u8 {
     match parse(args) {
-        Ok(Command::Run(options)) => run::run(&options),
-        Ok(Command::Check) => check::check(),
-        Ok(Command::Alerts(options)) => alerts::alerts(&options),
-        Ok(Command::Help) => print(HELP),
-        Ok(Command::Version) => print(concat!("peewit ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Command::Role(program)) => demo::role(program),
-        Ok(Command::Canary) => 0,
-        Err(error) => {
-            say!("peewit: {error}; see peewit --help");
+        Ok((Command::Run, options)) => run::run(&options),
+        Ok((Command::Check, _)) => check::check(),
+        Ok((Command::Alerts, options)) => alerts::alerts(&options),
+        Ok((Command::Help, _)) => print(HELP),
+        Ok((Command::Version, _)) => print(concat!("peewit ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok((Command::Role, options)) => demo::role(options.value(Name::Word)),
+        Ok((Command::Canary, _)) => 0,
+        Err((mistake, word)) => {
+            say(mistake.text())
+                .printable(word.to_bytes())
+                .text("; see peewit --help");
             USAGE_ERROR
         }
     }
 }
 
 fn print(text: &str) -> u8 {
-    let mut out = Out::new(&STDOUT);
-    // Errors of `out` come with its flush.
-    let _ = out.write_str(text);
-    u8::from(out.flush().is_err())
+    u8::from(Out::new(&STDOUT).text(text).flush().is_err())
 }
 
-fn parse(args: impl Iterator<Item = &'static CStr>) -> Result<Command, Error> {
-    let mut words = Words { args, value: None };
-    let Some(first) = words.next() else {
-        return Ok(Command::Run(RunOptions::default()));
-    };
-    match first {
-        Word::Plain(word) => match word.to_bytes() {
-            b"run" => words.run(None),
-            b"check" => words.nothing_more(Command::Check),
-            b"alerts" => words.alerts(),
-            b"demo-role" => Ok(Command::Role(words.plain())),
-            b"canary" => words.nothing_more(Command::Canary),
-            other => Err(Error::UnknownCommand(other)),
-        },
-        Word::Option(b"--help" | b"-h") => words.nothing_more(Command::Help),
-        Word::Option(b"--version" | b"-V") => words.nothing_more(Command::Version),
-        Word::Option(option) => words.run(Some(option)),
-    }
-}
-
-enum Word {
-    Plain(&'static CStr),
-    Option(&'static [u8]),
-}
-
-/// The words of a command line; of `--option=value` first the option, then the value.
-struct Words<I> {
-    args: I,
-    value: Option<&'static CStr>,
-}
-
-impl<I: Iterator<Item = &'static CStr>> Words<I> {
-    fn next(&mut self) -> Option<Word> {
-        let arg = self.args.next()?;
-        let bytes = arg.to_bytes();
-        if !bytes.starts_with(b"-") || bytes == b"-" {
-            return Some(Word::Plain(arg));
-        }
-        let equals = bytes
-            .iter()
-            .position(|&byte| byte == b'=')
-            .filter(|_| bytes.starts_with(b"--"));
-        let Some(equals) = equals else {
-            return Some(Word::Option(bytes));
-        };
-        self.value = arg
-            .to_bytes_with_nul()
-            .get(equals + 1..)
-            .and_then(|value| CStr::from_bytes_with_nul(value).ok());
-        Some(Word::Option(bytes.get(..equals).unwrap_or(bytes)))
-    }
-
-    fn plain(&mut self) -> Option<&'static CStr> {
-        self.args.next()
-    }
-
-    fn value(&mut self, option: &'static [u8]) -> Result<&'static CStr, Error> {
-        self.value
-            .take()
-            .or_else(|| self.args.next())
-            .filter(|value| !value.is_empty())
-            .ok_or(Error::MissingValue(option))
-    }
-
-    fn run(&mut self, mut first: Option<&'static [u8]>) -> Result<Command, Error> {
-        let mut options = RunOptions::default();
-        loop {
-            let option = match first.take() {
-                Some(option) => option,
-                None => match self.next() {
-                    None => return Ok(Command::Run(options)),
-                    Some(Word::Option(option)) => option,
-                    Some(Word::Plain(word)) => return Err(Error::Unexpected(word.to_bytes())),
-                },
-            };
-            match option {
-                b"--rules" => options.rules = Some(self.value(option)?),
-                b"--alerts" => options.alerts = Some(self.value(option)?),
-                b"--events" => options.events = Some(self.value(option)?),
-                b"--demo" => options.demo = true,
-                other => return Err(Error::UnknownOption(other)),
-            }
-            if self.value.is_some() {
-                return Err(Error::UnwantedValue(option));
-            }
-        }
-    }
-
-    fn alerts(&mut self) -> Result<Command, Error> {
-        let mut options = AlertsOptions::default();
-        while let Some(word) = self.next() {
-            match word {
-                Word::Option(option @ (b"-f" | b"--follow" | b"--json"))
-                    if self.value.is_some() =>
+/// The command and its options, or the first word that makes no sense.
+fn parse(
+    mut args: impl Iterator<Item = &'static CStr>,
+) -> Result<(Command, Options), (Mistake, &'static CStr)> {
+    let mut options = Options::default();
+    let mut command = None;
+    while let Some(word) = args.next() {
+        let bytes = word.to_bytes();
+        if bytes.len() < 2 || bytes.first() != Some(&b'-') {
+            match command {
+                None => {
+                    let known = COMMANDS.iter().find(|known| known.0.as_bytes() == bytes);
+                    command = Some(known.ok_or((Mistake::UnknownCommand, word))?.1);
+                }
+                Some(Command::Alerts | Command::Role)
+                    if !bytes.is_empty() && !options.has(Name::Word) =>
                 {
-                    return Err(Error::UnwantedValue(option));
+                    options.set(Name::Word, word);
                 }
-                Word::Option(b"-f" | b"--follow") => options.follow = true,
-                Word::Option(b"--json") => options.json = true,
-                Word::Option(other) => return Err(Error::UnknownOption(other)),
-                Word::Plain(path) if options.path.is_none() && !path.is_empty() => {
-                    options.path = Some(path)
-                }
-                Word::Plain(path) => return Err(Error::Unexpected(path.to_bytes())),
+                Some(_) => return Err((Mistake::Unexpected, word)),
             }
+            continue;
         }
-        Ok(Command::Alerts(options))
+        match bytes {
+            b"--help" | b"-h" => return Ok((Command::Help, options)),
+            b"--version" | b"-V" => return Ok((Command::Version, options)),
+            _ => {}
+        }
+        let equals = bytes.iter().position(|&byte| byte == b'=');
+        let written = bytes.get(..equals.unwrap_or(bytes.len()));
+        let command = *command.get_or_insert(Command::Run);
+        let (_, _, name, has_value) = *OPTIONS
+            .iter()
+            .find(|known| known.1 == command && Some(known.0.as_bytes()) == written)
+            .ok_or((Mistake::UnknownOption, word))?;
+        let value = match (equals, has_value) {
+            (Some(_), false) => return Err((Mistake::UnwantedValue, word)),
+            (None, false) => Some(word),
+            (Some(equals), true) => behind(word, equals + 1),
+            (None, true) => args.next(),
+        };
+        let value = value.filter(|value| !value.is_empty());
+        options.set(name, value.ok_or((Mistake::MissingValue, word))?);
     }
+    Ok((command.unwrap_or(Command::Run), options))
+}
 
-    fn nothing_more(&mut self, command: Command) -> Result<Command, Error> {
-        match self.args.next() {
-            Some(word) => Err(Error::Unexpected(word.to_bytes())),
-            None => Ok(command),
-        }
-    }
+/// What is left of a string behind so many bytes.
+fn behind(string: &'static CStr, bytes: usize) -> Option<&'static CStr> {
+    let rest = string.to_bytes_with_nul().get(bytes..)?;
+    CStr::from_bytes_until_nul(rest).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(words: &[&'static CStr]) -> Result<Command, Error> {
+    type Parsed = Result<(Command, Options), (Mistake, &'static CStr)>;
+
+    fn of(words: &[&'static CStr]) -> Parsed {
         parse(words.iter().copied())
+    }
+
+    fn told(command: Command, values: &[(Name, &'static CStr)]) -> Parsed {
+        let mut options = Options::default();
+        for (name, value) in values {
+            options.set(*name, value);
+            assert_eq!(options.value(*name), Some(*value));
+        }
+        Ok((command, options))
     }
 
     #[test]
     fn run_is_what_happens_without_a_command() {
-        let options = RunOptions {
-            rules: Some(c"p"),
-            alerts: Some(c"a"),
-            events: Some(c"e"),
-            demo: true,
-        };
-        assert_eq!(of(&[]), Ok(Command::Run(RunOptions::default())));
-        assert_eq!(of(&[c"run"]), Ok(Command::Run(RunOptions::default())));
+        let expected = told(
+            Command::Run,
+            &[
+                (Name::Rules, c"p"),
+                (Name::Alerts, c"a"),
+                (Name::Events, c"e"),
+                (Name::Demo, c"--demo"),
+            ],
+        );
+        assert_eq!(of(&[]), told(Command::Run, &[]));
+        assert_eq!(of(&[c"run"]), told(Command::Run, &[]));
         let words = [
             c"--rules",
             c"p",
@@ -256,65 +239,76 @@ mod tests {
             c"e",
             c"--demo",
         ];
-        assert_eq!(of(&words), Ok(Command::Run(options)));
-        assert_eq!(
-            of(&[
-                c"run",
-                c"--demo",
-                c"--events=e",
-                c"--alerts",
-                c"a",
-                c"--rules=p"
-            ]),
-            Ok(Command::Run(options))
-        );
+        assert_eq!(of(&words), expected);
+        let words = [
+            c"run",
+            c"--demo",
+            c"--events=e",
+            c"--alerts",
+            c"a",
+            c"--rules=p",
+        ];
+        assert_eq!(of(&words), expected);
     }
 
     #[test]
     fn other_commands() {
-        assert_eq!(of(&[c"check"]), Ok(Command::Check));
-        assert_eq!(of(&[c"--help"]), Ok(Command::Help));
-        assert_eq!(of(&[c"--version"]), Ok(Command::Version));
+        assert_eq!(of(&[c"check"]), told(Command::Check, &[]));
+        assert_eq!(of(&[c"canary"]), told(Command::Canary, &[]));
+        for words in [&[c"--help"][..], &[c"-h"], &[c"run", c"--help", c"x"]] {
+            assert_eq!(of(words), told(Command::Help, &[]));
+        }
+        assert_eq!(of(&[c"--version"]), told(Command::Version, &[]));
         assert_eq!(
             of(&[c"demo-role", c"/x/y"]),
-            Ok(Command::Role(Some(c"/x/y")))
+            told(Command::Role, &[(Name::Word, c"/x/y")])
         );
-        assert_eq!(
-            of(&[c"alerts"]),
-            Ok(Command::Alerts(AlertsOptions::default()))
-        );
-        let options = AlertsOptions {
-            path: Some(c"p"),
-            follow: true,
-            json: true,
-        };
+        assert_eq!(of(&[c"alerts"]), told(Command::Alerts, &[]));
         assert_eq!(
             of(&[c"alerts", c"-f", c"p", c"--json"]),
-            Ok(Command::Alerts(options))
+            told(
+                Command::Alerts,
+                &[
+                    (Name::Follow, c"-f"),
+                    (Name::Word, c"p"),
+                    (Name::Json, c"--json")
+                ]
+            )
         );
     }
 
     #[test]
     fn mistakes_are_named() {
-        for (words, error) in [
-            (&[c"watch"][..], Error::UnknownCommand(b"watch")),
-            (&[c""], Error::UnknownCommand(b"")),
-            (&[c"--colour"], Error::UnknownOption(b"--colour")),
-            (&[c"run", c"-x"], Error::UnknownOption(b"-x")),
-            (&[c"run", c"--rules"], Error::MissingValue(b"--rules")),
-            (&[c"run", c"--rules="], Error::MissingValue(b"--rules")),
-            (&[c"run", c"--demo=yes"], Error::UnwantedValue(b"--demo")),
-            (&[c"run", c"demo"], Error::Unexpected(b"demo")),
-            (&[c"alerts", c"a", c"b"], Error::Unexpected(b"b")),
-            (&[c"alerts", c"--json=1"], Error::UnwantedValue(b"--json")),
+        for (words, mistake, word) in [
+            (&[c"watch"][..], Mistake::UnknownCommand, c"watch"),
+            (&[c""], Mistake::UnknownCommand, c""),
+            (&[c"-"], Mistake::UnknownCommand, c"-"),
+            (&[c"--colour"], Mistake::UnknownOption, c"--colour"),
+            (&[c"run", c"-x"], Mistake::UnknownOption, c"-x"),
+            (&[c"run", c"--rules"], Mistake::MissingValue, c"--rules"),
+            (&[c"run", c"--rules="], Mistake::MissingValue, c"--rules="),
+            (
+                &[c"run", c"--demo=yes"],
+                Mistake::UnwantedValue,
+                c"--demo=yes",
+            ),
+            (&[c"run", c"demo"], Mistake::Unexpected, c"demo"),
+            (&[c"alerts", c"a", c"b"], Mistake::Unexpected, c"b"),
+            (&[c"alerts", c""], Mistake::Unexpected, c""),
+            (
+                &[c"alerts", c"--json=1"],
+                Mistake::UnwantedValue,
+                c"--json=1",
+            ),
             (
                 &[c"alerts", c"--rules", c"x"],
-                Error::UnknownOption(b"--rules"),
+                Mistake::UnknownOption,
+                c"--rules",
             ),
-            (&[c"check", c"x"], Error::Unexpected(b"x")),
-            (&[c"--help", c"x"], Error::Unexpected(b"x")),
+            (&[c"check", c"x"], Mistake::Unexpected, c"x"),
+            (&[c"check", c"--json"], Mistake::UnknownOption, c"--json"),
         ] {
-            assert_eq!(of(words), Err(error), "{words:?}");
+            assert_eq!(of(words), Err((mistake, word)), "{words:?}");
         }
     }
 }

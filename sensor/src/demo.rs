@@ -2,15 +2,12 @@
 
 use core::ffi::CStr;
 
-use crate::say;
+use crate::log::Path;
 use crate::sys::{
-    Errno, Fd, OpenMode, make_directory, open, process_id, remove_directory, remove_file, spawn,
-    wait,
+    Ended, Errno, Fd, OpenMode, make_directory, open, process_id, remove_directory, remove_file,
+    run,
 };
-use crate::text::{Decimal, PathBuffer, Printable};
-
-/// A path in the demo's directory.
-type Path = PathBuffer<64>;
+use crate::text::{Decimal, plain, say};
 
 /// Where a program may be put that an attacker brought along. The first that allows to run programs is taken.
 const PLACES: [&[u8]; 3] = [b"/tmp", b"/var/tmp", b"/dev/shm"];
@@ -31,6 +28,7 @@ impl Stage {
     ///
     /// # Errors
     /// Those of the last place that was tried.
+    #[inline(never)]
     pub fn build() -> Result<Self, Errno> {
         let mut result = Err(Errno::NOT_FOUND);
         for place in PLACES {
@@ -54,13 +52,11 @@ impl Stage {
             copy_self(&stage.file(program)?)?;
         }
         // Without arguments for it, the role ends at once: only to see whether programs may run here.
-        let child = spawn(stage.file(IMPLANT)?.as_c_str(), &[c"implant", c"demo-role"])?;
-        match wait(child)? {
-            Some(0) => Ok(stage),
-            _ => Err(Errno::DENIED),
-        }
+        run(stage.file(IMPLANT)?.as_c_str(), &[c"implant", c"demo-role"])?.well()?;
+        Ok(stage)
     }
 
+    #[inline(never)]
     fn file(&self, name: &[u8]) -> Result<Path, Errno> {
         Path::of(&[self.directory.as_bytes(), name])
     }
@@ -69,8 +65,8 @@ impl Stage {
     ///
     /// # Errors
     /// Never: the path fits.
-    pub fn log(&self) -> Result<crate::log::Path, Errno> {
-        crate::log::Path::of(&[self.directory.as_bytes(), LOG])
+    pub fn log(&self) -> Result<Path, Errno> {
+        self.file(LOG)
     }
 
     /// Plays the attack: a dropper starts an implant, which is told to find out who it runs as.
@@ -79,21 +75,20 @@ impl Stage {
     /// Those of starting a program.
     pub fn play(&self) -> Result<(), Errno> {
         let (dropper, implant) = (self.file(DROPPER)?, self.file(IMPLANT)?);
-        say!(
-            "\nThe demo plays an attack, with programs that do nothing:\n\
-             \x20 somebody has brought the program {} to this device;\n\
-             \x20 it starts {}, which asks for `id`: who am I here?\n",
-            Printable(dropper.as_bytes()),
-            Printable(implant.as_bytes())
-        );
-        let child = spawn(
+        plain(
+            "\nThe demo plays an attack, with programs that do nothing:\n  \
+             somebody has brought the program ",
+        )
+        .printable(dropper.as_bytes())
+        .text(" to this device;\n  it starts ")
+        .printable(implant.as_bytes())
+        .text(", which asks for `id`: who am I here?\n");
+        run(
             dropper.as_c_str(),
             &[c"dropper", c"demo-role", implant.as_c_str()],
-        )?;
-        match wait(child)? {
-            Some(0) => Ok(()),
-            _ => Err(Errno::DENIED),
-        }
+        )?
+        .well()
+        .map(drop)
     }
 }
 
@@ -106,10 +101,10 @@ impl Drop for Stage {
             }
         }
         if let Err(error) = remove_directory(self.directory.as_c_str()) {
-            say!(
-                "peewit: cannot remove {}: {error}",
-                Printable(self.directory.as_bytes())
-            );
+            say("cannot remove ")
+                .printable(self.directory.as_bytes())
+                .text(": ")
+                .error(error);
         }
     }
 }
@@ -132,8 +127,6 @@ pub fn role(program: Option<&CStr>) -> u8 {
     let Some(program) = program.filter(|program| program.to_bytes().starts_with(b"/")) else {
         return 0;
     };
-    match spawn(program, &[c"implant", c"demo-role", c"id"]).and_then(wait) {
-        Ok(Some(0)) => 0,
-        _ => 1,
-    }
+    let ended = run(program, &[c"implant", c"demo-role", c"id"]);
+    u8::from(ended.and_then(Ended::well).is_err())
 }

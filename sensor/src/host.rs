@@ -1,12 +1,11 @@
 //! Who we are: the header of every alert stream.
 
-use core::fmt::Write;
-
 use heapless::String;
 use peewit_core::alert::{Header, STREAM_VERSION, TEXT_LIMIT};
 use peewit_core::pack::Pack;
 
-use crate::sys::{Errno, OpenMode, host_name, machine, open, random, real_ms};
+use crate::sys::{Errno, host_name, machine, random, read_file, real_ms};
+use crate::text::hex;
 
 /// A text of the header.
 type Text = String<TEXT_LIMIT>;
@@ -33,16 +32,16 @@ impl Host {
     /// # Errors
     /// Those of getrandom(2), where there is no machine id.
     pub fn this(pack: &Pack<'_>) -> Result<Self, Errno> {
-        let id = match first_word(c"/etc/machine-id") {
-            Some(id) => id,
-            None => random_id()?,
-        };
+        let mut id = first_word(c"/etc/machine-id");
+        if id.is_empty() {
+            id = random_id()?;
+        }
         Ok(Self {
             id,
             name: machine()
                 .as_ref()
                 .map_or(Text::new(), |machine| text(host_name(machine))),
-            boot: first_word(c"/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+            boot: first_word(c"/proc/sys/kernel/random/boot_id"),
             version: text(VERSION),
             pack_build: pack.build(),
             pack_checksum: pack.checksum(),
@@ -86,37 +85,34 @@ impl Host {
 }
 
 /// As much as there is room for.
+#[inline(never)]
 fn text(long: &str) -> Text {
+    let end = long.floor_char_boundary(TEXT_LIMIT);
     let mut short = Text::new();
-    for character in long.chars() {
-        if short.push(character).is_err() {
-            break;
-        }
-    }
+    // Fits.
+    let _ = short.push_str(long.get(..end).unwrap_or(""));
     short
 }
 
-/// The first word of a small file.
-fn first_word(path: &core::ffi::CStr) -> Option<Text> {
+/// The first word of a small file; empty if there is none.
+#[inline(never)]
+fn first_word(path: &core::ffi::CStr) -> Text {
     let mut buffer = [0; TEXT_LIMIT];
-    let read = open(path, OpenMode::Read)
-        .and_then(|file| file.read(&mut buffer))
-        .ok()?;
-    let word = core::str::from_utf8(buffer.get(..read)?)
-        .ok()?
-        .split_whitespace()
-        .next()?;
-    Some(text(word))
+    let read = read_file(path, &mut buffer).unwrap_or(&[]);
+    let end = read.iter().position(|byte| !byte.is_ascii_graphic());
+    let word = read.get(..end.unwrap_or(read.len())).unwrap_or(&[]);
+    text(core::str::from_utf8(word).unwrap_or(""))
 }
 
 /// 128 random bits, written as a machine id is.
 fn random_id() -> Result<Text, Errno> {
     let mut bytes = [0; 16];
     random(&mut bytes)?;
-    let mut id = Text::new();
-    // Fits: 32 digits.
-    let _ = write!(id, "{:032x}", u128::from_be_bytes(bytes));
-    Ok(id)
+    let mut digits = [0; 32];
+    for (place, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        place.copy_from_slice(&hex(byte));
+    }
+    Ok(text(core::str::from_utf8(&digits).unwrap_or("")))
 }
 
 #[cfg(test)]

@@ -22,12 +22,39 @@ const PARENT_FIELDS: [Field; 6] = [
 /// Fields in which the fork of a process differs from its exec, apart from the parent's.
 const FORK_FIELDS: [Field; 3] = [Field::EventAction, Field::ProcessPid, Field::ParentPid];
 
+/// A set of rules: a bit for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules([u64; MAX_RULES / 64]);
+
+impl Rules {
+    /// None.
+    pub const NONE: Self = Self([0; MAX_RULES / 64]);
+
+    /// Puts one in.
+    pub fn insert(&mut self, rule: RuleIndex) {
+        if let Some(word) = self.0.get_mut(usize::from(rule / 64)) {
+            *word |= 1 << (rule % 64);
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    /// Takes the first out.
+    pub fn pop(&mut self) -> Option<RuleIndex> {
+        let (place, word) = (0u16..).zip(&mut self.0).find(|(_, word)| **word != 0)?;
+        let bit = word.trailing_zeros() as u16;
+        *word &= *word - 1;
+        Some(place * 64 + bit)
+    }
+}
+
 /// Room for what is found out about one event; used again for the next.
 #[derive(Debug)]
 pub struct Judge {
     evaluation: Evaluation,
-    /// A bit for each rule that holds.
-    matches: [u64; MAX_RULES / 64],
     facts: Vec<AtomId, MAX_FACTS>,
     /// One more than are kept: so that the table sees that there were more.
     fork_rules: Vec<RuleIndex, { MAX_FORK_RULES + 1 }>,
@@ -40,7 +67,6 @@ impl Judge {
     pub const fn new() -> Self {
         Self {
             evaluation: Evaluation::new(),
-            matches: [0; MAX_RULES / 64],
             facts: Vec::new(),
             fork_rules: Vec::new(),
             facts_lost: false,
@@ -48,27 +74,28 @@ impl Judge {
         }
     }
 
-    /// Finds the rules that hold for an exec. Gives whether there are any.
-    pub fn exec(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) -> bool {
-        self.matches.fill(0);
+    /// Finds the rules that hold for an event of these kinds, from the beginning.
+    pub fn find(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>, kinds: Kinds) -> Rules {
         self.evaluation.clear();
-        let matches = &mut self.matches;
-        engine.evaluate(&mut self.evaluation, subject, Kinds::EXEC, |rule| {
-            insert(matches, rule)
-        });
+        let rules = self.evaluate(engine, subject, kinds);
         self.beyond_upstream = self.evaluation.beyond_upstream();
-        self.holds()
+        rules
     }
 
-    /// Whether any rule holds.
-    pub fn holds(&self) -> bool {
-        self.matches.iter().any(|&word| word != 0)
+    // Not inlined: the engine's evaluation would be there several times.
+    #[inline(never)]
+    fn evaluate(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>, kinds: Kinds) -> Rules {
+        let mut rules = Rules::NONE;
+        engine.evaluate(&mut self.evaluation, subject, kinds, |rule| {
+            rules.insert(rule)
+        });
+        rules
     }
 
     /// Finds what holds for the process as a parent, and the rules that would hold for a fork of it: those are
     /// looked up when it forks, without reading anything.
     ///
-    /// To be called after [`Judge::exec`] with the same subject, or after [`Judge::begin`].
+    /// To be called after [`Judge::find`] with the same subject, or after [`Judge::begin`].
     pub fn remember(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) {
         let (parent, action) = (subject.parent, subject.action);
         subject.parent = Parent::Itself;
@@ -85,30 +112,19 @@ impl Judge {
         if engine.kinds().meets(Kinds::FORK) {
             subject.action = Action::Fork;
             self.evaluation.forget(&FORK_FIELDS);
-            let fork_rules = &mut self.fork_rules;
-            engine.evaluate(&mut self.evaluation, subject, Kinds::FORK, |rule| {
+            let mut rules = self.evaluate(engine, subject, Kinds::FORK);
+            while let Some(rule) = rules.pop() {
                 // Full: there is one too many already.
-                let _ = fork_rules.push(rule);
-            });
+                let _ = self.fork_rules.push(rule);
+            }
         }
         (subject.parent, subject.action) = (parent, action);
     }
 
     /// Begins with a process that did not exec just now.
     pub fn begin(&mut self) {
-        self.matches.fill(0);
         self.evaluation.clear();
         self.beyond_upstream = false;
-    }
-
-    /// Finds the rules that hold for a fork, where the table could not keep them.
-    pub fn fork(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) {
-        self.begin();
-        let matches = &mut self.matches;
-        engine.evaluate(&mut self.evaluation, subject, Kinds::FORK, |rule| {
-            insert(matches, rule)
-        });
-        self.beyond_upstream = self.evaluation.beyond_upstream();
     }
 
     /// What the lineage table is to keep of the process.
@@ -121,19 +137,6 @@ impl Judge {
             args_len: length(subject.args.unwrap_or(&[])),
             lost: self.facts_lost || subject.executable.is_none() || subject.args.is_none(),
         }
-    }
-
-    /// The rules that hold.
-    pub fn rules(&self) -> impl Iterator<Item = RuleIndex> {
-        self.matches
-            .iter()
-            .zip(0u16..)
-            .filter(|(word, _)| **word != 0)
-            .flat_map(|(&word, place)| {
-                let next = |rest: &u64| Some(rest & (rest - 1)).filter(|&rest| rest != 0);
-                core::iter::successors(Some(word), next)
-                    .map(move |rest| place * 64 + rest.trailing_zeros() as u16)
-            })
     }
 
     /// Whether a value took part that upstream would not have seen.
@@ -153,12 +156,6 @@ impl Default for Judge {
     }
 }
 
-fn insert(rules: &mut [u64; MAX_RULES / 64], rule: RuleIndex) {
-    if let Some(word) = rules.get_mut(usize::from(rule / 64)) {
-        *word |= 1 << (rule % 64);
-    }
-}
-
 /// A length as alerts carry it.
 pub fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
@@ -170,13 +167,16 @@ mod tests {
 
     #[test]
     fn rules_come_out_ascending() {
-        let mut judge = Judge::new();
-        assert!(!judge.holds());
-        assert_eq!(judge.rules().next(), None);
-        for rule in [MAX_RULES as u16 - 1, 0, 64, 63, 5] {
-            insert(&mut judge.matches, rule);
+        let mut rules = Rules::NONE;
+        assert!(rules.is_empty());
+        assert_eq!(rules.pop(), None);
+        for rule in [MAX_RULES as u16 - 1, 0, 64, 63, 5, MAX_RULES as u16] {
+            rules.insert(rule);
         }
-        assert!(judge.holds());
-        assert!(judge.rules().eq([0, 5, 63, 64, MAX_RULES as u16 - 1]));
+        assert!(!rules.is_empty());
+        for rule in [0, 5, 63, 64, MAX_RULES as u16 - 1] {
+            assert_eq!(rules.pop(), Some(rule));
+        }
+        assert_eq!(rules, Rules::NONE);
     }
 }

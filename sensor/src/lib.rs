@@ -21,6 +21,7 @@ pub mod judge;
 pub mod log;
 pub mod netlink;
 pub mod outlet;
+pub mod problem;
 pub mod proc;
 pub mod queue;
 pub mod ring;

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use peewit_core::alert::Record;
 use peewit_core::frame::{Frames, Item};
 
-use crate::sys::{Errno, Fd, Kind, OpenMode, kind, make_directory, open};
+use crate::sys::{Errno, Fd, OpenMode, is_directory, make_directory, open};
 use crate::text::PathBuffer;
 
 /// Where alerts are kept if nobody says otherwise.
@@ -28,7 +28,7 @@ pub fn file(path: &CStr) -> Result<Path, Errno> {
     let mut file = Path::of(&[path.to_bytes()])?;
     if path.to_bytes().ends_with(b"/") {
         file.push(NAME)?;
-    } else if kind(path) == Ok(Kind::Directory) {
+    } else if is_directory(path) {
         file.push(b"/")?;
         file.push(NAME)?;
     }
@@ -51,7 +51,7 @@ pub fn append(file: &Path) -> Result<Fd, Errno> {
         match make_directory(folder.as_c_str()) {
             Ok(()) | Err(Errno::EXISTS) => {}
             // One that is there may be out of our hands; whether the file can be made will show.
-            Err(_) if kind(folder.as_c_str()) == Ok(Kind::Directory) => {}
+            Err(_) if is_directory(folder.as_c_str()) => {}
             Err(error) => return Err(error),
         }
     }

@@ -113,11 +113,11 @@ pub fn request(request: Request, number: u32) -> [u8; REQUEST_LEN] {
     bytes
 }
 
-/// Most CPUs that [`exec_elsewhere`] can leave out.
+/// Most CPUs that [`leave_out`] can leave out.
 pub const MAX_LEFT_OUT: usize = 128;
 
 /// A socket filter.
-pub type Filter = heapless::Vec<Instruction, { 8 + 2 * MAX_LEFT_OUT }>;
+pub type Filter = heapless::Vec<Instruction, { 5 + 2 * MAX_LEFT_OUT }>;
 
 /// Load a word, big-endian, from the message.
 const LOAD: u16 = 0x20;
@@ -165,23 +165,29 @@ pub const fn exec_on(cpu: u32, forks: bool) -> [Instruction; 7] {
     ]
 }
 
-/// Lets through the execs of all CPUs but these. Those that it has no room for are not left out.
-pub fn exec_elsewhere(cpus: impl Iterator<Item = u32>) -> Filter {
+/// Lets through the execs of all CPUs, but those [left out](leave_out).
+pub fn exec_elsewhere() -> Filter {
     let mut filter = Filter::new();
-    let mut push = |instruction| {
-        // There is room for all of them.
-        let _ = filter.push(instruction);
-    };
-    push(step(LOAD, WHAT));
-    push(equal(EXEC, 1, 0));
-    push(DROP);
-    push(step(LOAD, CPU));
-    for cpu in cpus.take(MAX_LEFT_OUT) {
-        push(equal(cpu, 0, 1));
-        push(DROP);
-    }
-    push(ACCEPT);
+    // There is room.
+    let _ = filter.extend_from_slice(&[
+        step(LOAD, WHAT),
+        equal(EXEC, 1, 0),
+        DROP,
+        step(LOAD, CPU),
+        ACCEPT,
+    ]);
     filter
+}
+
+/// Leaves out the execs of a CPU, if there is room for it.
+pub fn leave_out(filter: &mut Filter, cpu: u32) {
+    if filter.capacity() - filter.len() >= 2
+        && let Some(last) = filter.last_mut()
+    {
+        *last = equal(cpu, 0, 1);
+        // There is room.
+        let _ = filter.extend_from_slice(&[DROP, ACCEPT]);
+    }
 }
 
 /// Lets through what changes who is whose child: new processes (no threads), ends of processes, and answers.
@@ -315,12 +321,17 @@ mod tests {
 
     #[test]
     fn execs_of_all_other_cpus() {
-        let filter = exec_elsewhere([0, 2].into_iter());
+        let all_but = |cpus: &[u32]| {
+            let mut filter = exec_elsewhere();
+            cpus.iter().for_each(|cpu| leave_out(&mut filter, *cpu));
+            filter
+        };
+        let filter = all_but(&[0, 2]);
         for (cpu, wanted) in [(0, false), (1, true), (2, false), (3, true), (64, true)] {
             assert_eq!(passes(&filter, &message(EXEC, cpu, &[7, 7])), wanted);
             assert!(!passes(&filter, &message(FORK, cpu, &[1, 1, 7, 7])));
         }
-        let filter = exec_elsewhere(0..1000);
+        let filter = all_but(&(0..1000).collect::<std::vec::Vec<_>>());
         assert!(!passes(
             &filter,
             &message(EXEC, MAX_LEFT_OUT as u32 - 1, &[7, 7])

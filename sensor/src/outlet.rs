@@ -1,11 +1,10 @@
 //! From a rule that holds to an alert in the writer's queue.
 
-use heapless::Vec;
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
     Record, RuleId, TERMS,
 };
-use peewit_core::engine::Engine;
+use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
 use peewit_core::frame::{self, MAX_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
@@ -36,8 +35,8 @@ pub struct Beside<'a> {
     pub args_len: u32,
     /// Marks.
     pub flags: Flags,
-    /// The arguments by which rules matched.
-    pub matched: &'a [(RuleIndex, MatchedArg<'a>)],
+    /// The argument by which the rule matched.
+    pub matched: Option<MatchedArg<'a>>,
 }
 
 /// Decides what is new, numbers alerts, and hands them to the writer.
@@ -100,40 +99,31 @@ impl Outlet {
         &mut self,
         engine: &Engine<'_>,
         rule: RuleIndex,
-        subject: &mut Subject<'_>,
+        subject: &Subject<'_>,
         lineage: &Table,
         beside: &Beside<'_>,
     ) -> u32 {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
-        let mut alert = describe(&held, subject, lineage, beside);
-        alert.matched_arg = beside
-            .matched
-            .iter()
-            .find(|(of, _)| *of == rule)
-            .map(|(_, arg)| *arg);
-        if held.terms.is_empty() {
-            self.send(alert);
-            return 1;
-        }
+        let now = boot_ms();
         let mut raised = 0;
-        engine.terms(&held, subject, MAX_TUPLES, |values| {
+        let mut found = |values: &[&[u8]]| {
             let term = fingerprint(&self.key, held.id.as_bytes(), values);
-            if self
-                .terms
-                .seen(term, alert.boot_ms, held.window_ms)
-                .is_new()
-            {
-                let mut alert = alert.clone();
-                alert.terms = values.iter().copied().take(TERMS).collect();
-                self.send(alert);
+            if values.is_empty() || self.terms.seen(term, now, held.window_ms).is_new() {
+                self.send(describe(&held, subject, lineage, beside, values));
                 raised += 1;
             }
-        });
+        };
+        if held.terms.is_empty() {
+            found(&[]);
+        } else {
+            engine.terms(&held, subject, MAX_TUPLES, found);
+        }
         raised
     }
 
+    #[inline(never)]
     fn send(&mut self, mut alert: Alert<'_>) {
         self.sequence += 1;
         alert.sequence = self.sequence;
@@ -160,12 +150,14 @@ impl Outlet {
     }
 }
 
-/// An alert without its number and term.
+/// An alert without its number.
+#[inline(never)]
 fn describe<'a>(
     rule: &pack::Rule<'a>,
     subject: &'a Subject<'_>,
     lineage: &'a Table,
     beside: &Beside<'a>,
+    terms: &[&'a [u8]],
 ) -> Alert<'a> {
     let mut flags = beside.flags;
     let lost = matches!(subject.parent, Parent::Lost);
@@ -181,9 +173,9 @@ fn describe<'a>(
         rule: RuleId::new(rule.id),
         severity: rule.severity,
         risk_score: rule.risk_score,
-        terms: Vec::new(),
+        terms: terms.iter().copied().take(TERMS).collect(),
         action: subject.action,
-        matched_arg: None,
+        matched_arg: beside.matched,
         time_ms: real_ms(),
         boot_ms: boot_ms(),
         pid: subject.pid,
@@ -210,42 +202,31 @@ fn describe<'a>(
     }
 }
 
-/// The first argument by which each of these rules matched.
-pub fn matched_args<'a, const N: usize>(
+/// The first argument by which a rule matched. Of arguments that were cut, the last one does not count.
+#[inline(never)]
+pub fn matched_arg<'a>(
     engine: &Engine<'_>,
-    rules: impl Iterator<Item = RuleIndex>,
-    evaluation: &mut peewit_core::engine::Evaluation,
+    evaluation: &mut Evaluation,
+    rule: RuleIndex,
     args: &'a [u8],
-) -> Vec<(RuleIndex, MatchedArg<'a>), N> {
-    rules
-        .take(N)
-        .filter_map(|rule| {
-            let held = engine.pack().rule(rule)?;
-            let (index, bytes) = engine.matched_arg(evaluation, &held, Block::new(args))?;
-            Some((
-                rule,
-                MatchedArg {
-                    index: u32::try_from(index).unwrap_or(u32::MAX),
-                    bytes,
-                },
-            ))
-        })
-        .collect()
+    cut: bool,
+) -> Option<MatchedArg<'a>> {
+    let whole = match args.iter().rposition(|&byte| byte == 0) {
+        Some(end) if cut => args.get(..=end)?,
+        None if cut => return None,
+        _ => args,
+    };
+    let held = engine.pack().rule(rule)?;
+    let (index, bytes) = engine.matched_arg(evaluation, &held, Block::new(whole))?;
+    Some(MatchedArg {
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        bytes,
+    })
 }
 
 impl Default for Outlet {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// What an alert says of a fork beside what the rules saw: its arguments are those that the table kept.
-pub fn of_fork(child: u32, args_len: u32, flags: Flags) -> Beside<'static> {
-    Beside {
-        tid: child,
-        args_len,
-        flags,
-        matched: &[],
     }
 }
 
@@ -258,6 +239,29 @@ pub fn args_len(args: Option<&[u8]>) -> u32 {
 pub(crate) mod tests {
     use super::*;
     use peewit_core::alert::{Action, Severity};
+
+    #[test]
+    fn an_argument_that_was_cut_is_not_what_matched() {
+        let engine = Engine::new(
+            crate::rules::built_in().unwrap(),
+            peewit_core::engine::Limits::Device,
+        );
+        let mut evaluation = Evaluation::new();
+        let mut of = |args, cut| {
+            matched_arg(&engine, &mut evaluation, 0, args, cut).map(|arg| (arg.index, arg.bytes))
+        };
+        for (args, cut, expected) in [
+            (&b"x\0id\0"[..], false, Some((1, &b"id"[..]))),
+            (b"x\0id\0", true, Some((1, b"id"))),
+            (b"x\0id", false, Some((1, b"id"))),
+            (b"x\0id", true, None),
+            (b"id", true, None),
+            (b"x\0identity\0", false, None),
+            (b"", false, None),
+        ] {
+            assert_eq!(of(args, cut), expected, "{args:?} {cut}");
+        }
+    }
 
     /// An alert with this number.
     pub(crate) fn alert(sequence: u64) -> Alert<'static> {
@@ -282,7 +286,7 @@ pub(crate) mod tests {
                 pid: 2,
                 executable: Some(Path::new(b"/tmp/x/dropper")),
             },
-            ancestors: Vec::new(),
+            ancestors: heapless::Vec::new(),
             flags: Flags::NONE,
         }
     }

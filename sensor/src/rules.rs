@@ -1,11 +1,11 @@
 //! The rule pack that is used.
 
 use core::ffi::CStr;
-use core::fmt;
 
 use peewit_core::pack::{self, Pack};
 
 use crate::sys::{Errno, Mapping, OpenMode, open};
+use crate::text::Out;
 
 /// Where a pack is looked for if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/etc/peewit/rules.pack";
@@ -14,7 +14,7 @@ pub const DEFAULT: &CStr = c"/etc/peewit/rules.pack";
 static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.pack"));
 
 /// Why there are no rules.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The file could not be read.
     Unreadable(Errno),
@@ -22,16 +22,20 @@ pub enum Error {
     Invalid(pack::Error),
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(error) => error.fmt(f),
-            Self::Invalid(error) => error.fmt(f),
-        }
+impl Error {
+    /// Says it.
+    pub fn tell<'o, 'f>(self, out: &'o mut Out<'f>) -> &'o mut Out<'f> {
+        let text = match self {
+            Self::Unreadable(error) => return out.error(error),
+            Self::Invalid(pack::Error::Magic) => "not a rule pack",
+            Self::Invalid(pack::Error::Version(_)) => "a rule pack of another format version",
+            Self::Invalid(pack::Error::Length) => "a rule pack with bytes missing or too many",
+            Self::Invalid(pack::Error::Checksum) => "a damaged rule pack: its checksum is wrong",
+            Self::Invalid(pack::Error::Malformed(_)) => "a malformed rule pack",
+        };
+        out.text(text)
     }
 }
-
-impl core::error::Error for Error {}
 
 /// The pack that was compiled with the sensor.
 ///

@@ -8,7 +8,7 @@ use peewit_core::engine::Engine;
 use peewit_core::lineage::Parent as Kin;
 use peewit_core::pack::RuleIndex;
 
-use crate::judge::Judge;
+use crate::judge::{Judge, Rules};
 use crate::netlink::{Notice, parse};
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
@@ -18,7 +18,7 @@ use crate::sys::{Connector, Errno, Mapping, Messages, Once, PiMutex, Wake, real_
 /// What does not change once the sensor runs.
 pub struct Sensor {
     /// The rules.
-    pub engine: Engine<'static>,
+    pub engine: &'static Engine<'static>,
     /// `/proc`.
     pub proc: Proc,
     /// The shared socket: forks, ends, answers.
@@ -198,7 +198,8 @@ impl State {
         exec: &Exec<'_>,
         subject: &mut Subject<'_>,
         judge: &Judge,
-        matched: &[(RuleIndex, MatchedArg<'_>)],
+        mut rules: Rules,
+        matched: &[(RuleIndex, Option<MatchedArg<'_>>)],
     ) {
         let mut flags = Flags::NONE;
         if exec.executable.is_some_and(|executable| executable.deleted) {
@@ -209,8 +210,8 @@ impl State {
         }
         let length = args_len(exec.args);
         let mut raised = 0;
-        if judge.holds() {
-            let mut view = Subject {
+        if !rules.is_empty() {
+            let view = Subject {
                 parent: match self.lineage.parent(exec.pid) {
                     Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
                     Kin::None => Parent::None,
@@ -219,16 +220,19 @@ impl State {
                 late: core::mem::replace(&mut subject.late, Late::new(&sensor.proc, &mut [])),
                 ..*subject
             };
-            let beside = Beside {
-                tid: exec.tid,
-                args_len: length,
-                flags,
-                matched,
-            };
-            for rule in judge.rules() {
-                raised +=
-                    self.outlet
-                        .matched(&sensor.engine, rule, &mut view, &self.lineage, &beside);
+            while let Some(rule) = rules.pop() {
+                let beside = Beside {
+                    tid: exec.tid,
+                    args_len: length,
+                    flags,
+                    matched: matched
+                        .iter()
+                        .find(|(of, _)| *of == rule)
+                        .and_then(|(_, arg)| *arg),
+                };
+                raised += self
+                    .outlet
+                    .matched(sensor.engine, rule, &view, &self.lineage, &beside);
             }
         }
         let parent_known = !matches!(subject.parent, Parent::Lost);

@@ -51,6 +51,8 @@ pub struct Late<'a> {
     buffer: &'a mut [u8],
     /// The length of the working directory, if it was read.
     directory: Option<Option<usize>>,
+    /// Whether the root directory was looked at.
+    root: bool,
     ids: Option<Option<Ids>>,
     digits: Decimal,
 }
@@ -62,6 +64,7 @@ impl<'a> Late<'a> {
             proc,
             buffer,
             directory: None,
+            root: false,
             ids: None,
             digits: Decimal::new(0),
         }
@@ -105,6 +108,28 @@ fn name(path: &[u8]) -> Values<'_> {
 }
 
 impl Subject<'_> {
+    /// Makes the program's path what the process itself would see: in a chroot the kernel gives it as seen from our root. A
+    /// root with a path of more than 255 bytes is not taken off.
+    pub fn read_root(&mut self) {
+        if core::mem::replace(&mut self.late.root, true) {
+            return;
+        }
+        let mut buffer = [0; 256];
+        if let (Some(path), Ok(root)) =
+            (self.executable, self.late.proc.root(self.pid, &mut buffer))
+        {
+            self.executable = Some(below(path, root));
+        }
+    }
+
+    /// Reads what an alert says beside what the rules asked for.
+    #[cold]
+    pub fn read_all(&mut self) {
+        self.read_root();
+        self.late.read_directory(self.pid);
+        self.late.read_ids(self.pid);
+    }
+
     /// A field of the process itself that was captured with the event.
     fn captured(&self, field: Field) -> Values<'_> {
         match field {
@@ -152,9 +177,18 @@ impl Subject<'_> {
     }
 }
 
+/// A path as seen from below `root`, if it lies there.
+fn below<'p>(path: &'p [u8], root: &[u8]) -> &'p [u8] {
+    match path.strip_prefix(root) {
+        Some(rest) if rest.starts_with(b"/") => rest,
+        _ => path,
+    }
+}
+
 impl Event for Subject<'_> {
     fn values(&mut self, field: Field) -> Values<'_> {
         match field {
+            Field::ProcessExecutable | Field::ProcessName => self.read_root(),
             Field::ProcessWorkingDirectory => self.late.read_directory(self.pid),
             Field::UserId => {
                 if let Some(ids) = self.late.read_ids(self.pid) {
@@ -183,6 +217,19 @@ mod tests {
     use super::*;
     use std::format;
     use std::string::String;
+
+    #[test]
+    fn paths_below_a_root() {
+        for (path, root, seen) in [
+            (&b"/srv/jail/bin/x"[..], &b"/srv/jail"[..], &b"/bin/x"[..]),
+            (b"/bin/x", b"/", b"/bin/x"),
+            (b"/srv/jailbird/x", b"/srv/jail", b"/srv/jailbird/x"),
+            (b"/srv/jail", b"/srv/jail", b"/srv/jail"),
+            (b"/bin/x", b"/srv/jail", b"/bin/x"),
+        ] {
+            assert_eq!(below(path, root), seen);
+        }
+    }
 
     fn show(values: Values<'_>) -> String {
         format!("{values:?}")

@@ -17,19 +17,18 @@ mod socket;
 mod thread;
 mod wake;
 
-use core::ffi::{CStr, c_int};
-use core::fmt;
+use core::ffi::c_int;
 
 pub use args::{Args, arguments};
 pub use clock::{boot_ms, real_ms, sleep_ms};
 pub use fd::{
-    Directory, Entries, Fd, Kind, OpenMode, STDERR, STDOUT, is_terminal, kind, make_directory,
-    open, open_at, read_link, read_link_at, remove_directory, remove_file,
+    Directory, Entries, Fd, OpenMode, STDERR, STDOUT, is_directory, is_terminal, make_directory,
+    open, open_at, read_file, read_link, read_link_at, remove_directory, remove_file,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit};
 pub use mutex::{Guard, PiMutex};
 pub use once::Once;
-pub use process::{Child, exit, host_name, machine, process_id, random, release, spawn, wait};
+pub use process::{Ended, exit, host_name, machine, process_id, random, release, run};
 pub use signal::{Signals, Waited, wait_readable};
 pub use socket::{Connector, Instruction, Message, Messages};
 pub use thread::{
@@ -78,21 +77,48 @@ impl Errno {
     }
 
     /// What a call that gives -1 for an error has given.
+    #[inline(never)]
+    fn check_long(result: isize) -> Result<usize, Self> {
+        usize::try_from(result).map_err(|_| Self::last())
+    }
+
+    /// What a call that gives -1 for an error has given.
     fn check(result: impl TryInto<isize>) -> Result<usize, Self> {
-        result
-            .try_into()
-            .ok()
-            .and_then(|result| usize::try_from(result).ok())
-            .ok_or_else(Self::last)
+        // Wider than a word is only what no call gives.
+        Self::check_long(result.try_into().unwrap_or(-1))
     }
 }
 
-impl fmt::Display for Errno {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // SAFETY: gives a NUL-terminated string for any number; musl's are constants.
-        let text = unsafe { CStr::from_ptr(libc::strerror(self.0)) };
-        f.write_str(text.to_str().unwrap_or("unknown error"))
+/// The errors that a user can do something about. The C library's own table of all of them takes up 2 KiB.
+static TEXTS: [(c_int, &str); 20] = [
+    (libc::EPERM, "not permitted"),
+    (libc::ENOENT, "not found"),
+    (libc::EIO, "input/output error"),
+    (libc::ENOMEM, "out of memory"),
+    (libc::EACCES, "permission denied"),
+    (libc::EBUSY, "busy"),
+    (libc::EEXIST, "it is there already"),
+    (libc::ENOTDIR, "not a directory"),
+    (libc::EISDIR, "is a directory"),
+    (libc::EINVAL, "invalid argument"),
+    (libc::EMFILE, "too many open files"),
+    (libc::EFBIG, "file too large"),
+    (libc::ENOSPC, "no space left"),
+    (libc::EROFS, "read-only file system"),
+    (libc::EPIPE, "broken pipe"),
+    (libc::EAGAIN, "resource unavailable"),
+    (libc::ENAMETOOLONG, "name too long"),
+    (libc::ENOSYS, "not in this kernel"),
+    (libc::ELOOP, "too many symbolic links"),
+    (libc::EDQUOT, "quota exceeded"),
+];
+
+impl Errno {
+    /// What it means, if that is worth a text.
+    pub fn text(self) -> Option<&'static str> {
+        TEXTS
+            .iter()
+            .find(|(number, _)| *number == self.0)
+            .map(|(_, text)| *text)
     }
 }
-
-impl core::error::Error for Errno {}

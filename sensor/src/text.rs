@@ -1,9 +1,10 @@
 //! Text without a heap: paths, lines, numbers.
 
 use core::ffi::CStr;
-use core::fmt::{self, Write};
+use core::fmt;
+use core::ops::{Deref, DerefMut};
 
-use crate::sys::{Errno, Fd};
+use crate::sys::{Errno, Fd, STDERR};
 
 /// A path of at most `N` - 1 bytes, always ended by NUL.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ impl<const N: usize> PathBuffer<N> {
     ///
     /// # Errors
     /// [`Errno::TOO_LONG`] if there is no room, [`Errno::INVALID`] if there is a NUL in it.
+    #[inline(never)]
     pub fn of(parts: &[&[u8]]) -> Result<Self, Errno> {
         let mut path = Self::new();
         for part in parts {
@@ -38,29 +40,9 @@ impl<const N: usize> PathBuffer<N> {
     ///
     /// # Errors
     /// As for [`PathBuffer::of`]; it is as before then.
-    #[inline(never)]
     pub fn push(&mut self, part: &[u8]) -> Result<(), Errno> {
-        if part.contains(&0) {
-            return Err(Errno::INVALID);
-        }
-        let end = self.length + part.len();
-        if end >= N {
-            return Err(Errno::TOO_LONG);
-        }
-        self.bytes
-            .get_mut(self.length..end)
-            .ok_or(Errno::TOO_LONG)?
-            .copy_from_slice(part);
-        self.length = end;
+        self.length = append(&mut self.bytes, self.length, part)?;
         Ok(())
-    }
-
-    /// Cuts it to its first bytes.
-    pub fn truncate(&mut self, length: usize) {
-        if let Some(rest) = self.bytes.get_mut(length..self.length) {
-            rest.fill(0);
-            self.length = length;
-        }
     }
 
     /// Its bytes, without the NUL.
@@ -78,6 +60,23 @@ impl<const N: usize> Default for PathBuffer<N> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Puts a part behind `length` bytes of a path, with room left for a NUL, and gives its length then. One function for
+/// paths of all capacities.
+#[inline(never)]
+fn append(path: &mut [u8], length: usize, part: &[u8]) -> Result<usize, Errno> {
+    let free = path.get_mut(length..).unwrap_or(&mut []);
+    if part.len() >= free.len() {
+        return Err(Errno::TOO_LONG);
+    }
+    if part.contains(&0) {
+        return Err(Errno::INVALID);
+    }
+    for (place, byte) in free.iter_mut().zip(part) {
+        *place = *byte;
+    }
+    Ok(length + part.len())
 }
 
 /// A number in decimal.
@@ -146,18 +145,61 @@ impl<'f> Out<'f> {
 
     /// Puts bytes behind the others.
     #[inline(never)]
-    pub fn bytes(&mut self, mut bytes: &[u8]) {
+    pub fn bytes(&mut self, mut bytes: &[u8]) -> &mut Self {
         while !bytes.is_empty() {
             let free = self.buffer.get_mut(self.filled..).unwrap_or(&mut []);
-            let fitting = free.len().min(bytes.len());
-            let (now, later) = bytes.split_at(fitting);
-            free[..fitting].copy_from_slice(now);
-            self.filled += fitting;
+            let (now, later) = bytes.split_at_checked(free.len()).unwrap_or((bytes, &[]));
+            for (place, byte) in free.iter_mut().zip(now) {
+                *place = *byte;
+            }
+            self.filled += now.len();
             bytes = later;
             if self.filled == self.buffer.len() {
                 self.write_out();
             }
         }
+        self
+    }
+
+    /// Puts text behind it.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Puts a number behind it, in decimal.
+    #[inline(never)]
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        self.bytes(Decimal::new(number).as_bytes())
+    }
+
+    /// Puts text and a number behind it.
+    #[inline(never)]
+    pub fn count(&mut self, text: &str, number: u64) -> &mut Self {
+        self.text(text).number(number)
+    }
+
+    /// Puts the meaning of an error behind it.
+    #[inline(never)]
+    pub fn error(&mut self, error: Errno) -> &mut Self {
+        match error.text() {
+            Some(text) => self.text(text),
+            None => self
+                .text("error ")
+                .number(u64::from(error.0.unsigned_abs())),
+        }
+    }
+
+    /// Puts bytes behind it that came from elsewhere: all but ASCII that can be seen as `\xNN`, for a terminal may obey it.
+    #[inline(never)]
+    pub fn printable(&mut self, bytes: &[u8]) -> &mut Self {
+        for byte in bytes {
+            if byte.is_ascii_graphic() || *byte == b' ' {
+                self.bytes(core::slice::from_ref(byte));
+            } else {
+                self.bytes(b"\\x").bytes(&hex(*byte));
+            }
+        }
+        self
     }
 
     /// Writes out what is in the buffer, and says how it went since the last time.
@@ -169,6 +211,7 @@ impl<'f> Out<'f> {
         self.error.take().map_or(Ok(()), Err)
     }
 
+    #[inline(never)]
     fn write_out(&mut self) {
         let bytes = self.buffer.get(..self.filled).unwrap_or(&[]);
         if let Err(error) = self.fd.write_all(bytes) {
@@ -178,9 +221,9 @@ impl<'f> Out<'f> {
     }
 }
 
-impl Write for Out<'_> {
+impl fmt::Write for Out<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes(text.as_bytes());
+        self.text(text);
         Ok(())
     }
 }
@@ -191,51 +234,55 @@ impl Drop for Out<'_> {
     }
 }
 
-/// Bytes as text for a terminal: control characters, and what is not UTF-8, as `\xNN`.
-#[derive(Clone, Copy, Debug)]
-pub struct Printable<'a>(pub &'a [u8]);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() {
-                    let mut utf8 = [0; 4];
-                    escape(f, character.encode_utf8(&mut utf8).as_bytes())?;
-                } else {
-                    f.write_char(character)?;
-                }
-            }
-            escape(f, chunk.invalid())?;
-        }
-        Ok(())
-    }
+/// The two hexadecimal digits of a byte.
+pub fn hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| digit + if digit < 10 { b'0' } else { b'a' - 10 })
 }
 
-fn escape(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    for byte in bytes {
-        f.write_str("\\x")?;
-        for digit in [byte >> 4, byte & 15] {
-            f.write_char(char::from(b"0123456789abcdef"[usize::from(digit)]))?;
-        }
-    }
-    Ok(())
-}
+/// A line on standard error, written when it is dropped.
+///
+/// Formatting as the standard library does it would be a tenth of the binary.
+#[derive(Debug)]
+pub struct Line(Out<'static>);
 
-/// Says something on standard error, a line at a time. Not inlined: it is called in many places, none of them hot.
+/// A line that says who speaks.
 #[cold]
 #[inline(never)]
-pub fn say(line: fmt::Arguments<'_>) {
-    let mut out = Out::new(&crate::sys::STDERR);
-    // Errors of `out` come with its flush; there is nowhere to tell of this one.
-    let _ = out.write_fmt(line);
-    out.bytes(b"\n");
+pub fn say(text: &str) -> Line {
+    let mut line = plain("peewit: ");
+    line.text(text);
+    line
 }
 
-/// [`say`] with the arguments of `format_args`.
-#[macro_export]
-macro_rules! say {
-    ($($part:tt)*) => { $crate::text::say(format_args!($($part)*)) };
+/// A line that begins with this text.
+#[cold]
+#[inline(never)]
+pub fn plain(text: &str) -> Line {
+    let mut line = Line(Out::new(&STDERR));
+    line.text(text);
+    line
+}
+
+impl Deref for Line {
+    type Target = Out<'static>;
+
+    fn deref(&self) -> &Out<'static> {
+        &self.0
+    }
+}
+
+impl DerefMut for Line {
+    fn deref_mut(&mut self) -> &mut Out<'static> {
+        &mut self.0
+    }
+}
+
+impl Drop for Line {
+    // There is nowhere to tell of an error of standard error.
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.0.bytes(b"\n");
+    }
 }
 
 #[cfg(test)]
@@ -251,8 +298,6 @@ mod tests {
         assert_eq!(path.push(b"1\0"), Err(Errno::INVALID));
         path.push(b"12").unwrap();
         assert_eq!(path.as_c_str(), c"/ab/c12");
-        path.truncate(3);
-        assert_eq!((path.as_bytes(), path.as_c_str()), (&b"/ab"[..], c"/ab"));
     }
 
     #[test]
@@ -269,8 +314,39 @@ mod tests {
     #[test]
     fn control_characters_are_shown_not_sent() {
         assert_eq!(
-            Printable(b"a\x1b[2Jb\xff\n\xc3\xa4").to_string(),
-            "a\\x1b[2Jb\\xff\\x0a\u{e4}"
+            written(|out| {
+                out.printable(b"a\x1b[2J b\xff\n\xc3\xa4");
+            }),
+            b"a\\x1b[2J b\\xff\\x0a\\xc3\\xa4"
         );
+    }
+
+    #[test]
+    fn numbers_errors_and_long_texts() {
+        let long = "x".repeat(1300);
+        let expected = std::format!("{long}18446744073709551615 not found error 9999");
+        assert_eq!(
+            written(|out| {
+                out.text(&long).number(u64::MAX).text(" ");
+                out.error(Errno::NOT_FOUND).text(" ").error(Errno(9999));
+            }),
+            expected.as_bytes()
+        );
+    }
+
+    /// What comes out of the other end.
+    fn written(write: impl Fn(&mut Out<'_>)) -> std::vec::Vec<u8> {
+        static COUNT: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let file =
+            std::env::temp_dir().join(std::format!("peewit-text-{}-{number}", std::process::id()));
+        let path = PathBuffer::<256>::of(&[file.as_os_str().as_encoded_bytes()]).unwrap();
+        let fd = crate::sys::open(path.as_c_str(), crate::sys::OpenMode::Truncate).unwrap();
+        let mut out = Out::new(&fd);
+        write(&mut out);
+        assert_eq!(out.flush(), Ok(()));
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        bytes
     }
 }

@@ -9,10 +9,9 @@ use peewit_core::pack::Pack;
 
 use crate::queue;
 use crate::ring::Consumer;
-use crate::say;
 use crate::state::SENSOR;
 use crate::sys::{Errno, Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
-use crate::text::Out;
+use crate::text::{Out, say};
 
 /// Stack of the writer in bytes.
 pub const STACK: usize = 16 << 10;
@@ -110,7 +109,7 @@ impl Desk {
                     Err(error) => {
                         UNWRITTEN.fetch_add(1, Ordering::Relaxed);
                         if self.failed.replace(error) != Some(error) {
-                            say!("peewit: cannot write to the alert log: {error}");
+                            say("cannot write to the alert log: ").error(error);
                         }
                     }
                 }
@@ -148,7 +147,7 @@ impl Desk {
         let flushed = out.flush();
         drop(out);
         if let Err(error) = flushed {
-            say!("peewit: cannot write events: {error}");
+            say("cannot write events: ").error(error);
             self.writer.events_file = None;
         }
         worked

@@ -41,7 +41,8 @@ impl Cut {
 
 /// The characters of `text` that fit into [`TEXT_LIMIT`] bytes.
 pub(super) fn cut_text(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_LIMIT)).unwrap_or(text)
+    text.get(..text.floor_char_boundary(TEXT_LIMIT))
+        .unwrap_or(text)
 }
 
 /// The first components of a directory, slash included, that fit into `limit` bytes.

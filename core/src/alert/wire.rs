@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cut::{Cut, cut_text};
 use super::{
-    ANCESTORS, ARGS_LIMIT, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent, Path,
-    RuleId, TERMS, TEXT_LIMIT,
+    ANCESTORS, ARGS_LIMIT, Action, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent,
+    Path, RuleId, Severity, TERMS, TEXT_LIMIT,
 };
 use crate::event::Block;
 
@@ -56,6 +56,13 @@ fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T
     fields
         .next_element()?
         .ok_or_else(|| A::Error::custom("too few fields"))
+}
+
+/// Takes a variant's number.
+fn one_of<'de, T: Copy, A: SeqAccess<'de>>(fields: &mut A, variants: &[T]) -> Result<T, A::Error> {
+    let number: u8 = next(fields)?;
+    let variant = variants.get(usize::from(number)).copied();
+    variant.ok_or_else(|| A::Error::custom("no such variant"))
 }
 
 /// Takes a field that may be absent, with what `take` makes of it.
@@ -130,7 +137,7 @@ impl Serialize for Alert<'_> {
             RuleId::Text(text) => RuleId::Text(cut.text(text)),
             uuid => uuid,
         })?;
-        fields.serialize_element(&self.severity)?;
+        fields.serialize_element(&(self.severity as u8))?;
         fields.serialize_element(&self.risk_score)?;
         fields.serialize_element(&(self.terms.len() as u8))?;
         for &term in &self.terms {
@@ -141,7 +148,7 @@ impl Serialize for Alert<'_> {
                 fields.serialize_element(cut.bytes(term, PATH_LIMIT))?;
             }
         }
-        fields.serialize_element(&self.action)?;
+        fields.serialize_element(&(self.action as u8))?;
         fields.serialize_element(&self.matched_arg.is_some())?;
         if let Some(arg) = self.matched_arg {
             fields.serialize_element(&arg.index)?;
@@ -212,7 +219,7 @@ impl<'de> Visitor<'de> for AlertFields {
         let fields = &mut fields;
         let sequence = next(fields)?;
         let rule = next(fields)?;
-        let severity = next(fields)?;
+        let severity = one_of(fields, &Severity::ALL)?;
         let risk_score = next(fields)?;
         // Those that are the parent's name are filled in when that is known.
         let mut named: Vec<Option<&[u8]>, TERMS> = Vec::new();
@@ -222,7 +229,7 @@ impl<'de> Visitor<'de> for AlertFields {
                 .push(value)
                 .map_err(|_| A::Error::custom("too many terms"))?;
         }
-        let action = next(fields)?;
+        let action = one_of(fields, &[Action::Exec, Action::Fork])?;
         let matched: Option<(u32, Option<&[u8]>)> =
             optional(fields, |fields| Ok((next(fields)?, next(fields)?)))?;
         let time_ms = next(fields)?;

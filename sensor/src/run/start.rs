@@ -1,23 +1,26 @@
 //! Starting the threads.
 
+use core::ffi::CStr;
+
 use peewit_core::alert::Record;
 use peewit_core::frame::encode;
 
 use super::error::Error;
 use crate::capture::{self, CAPTURES, Capture, MAX_THREADS};
-use crate::cli::RunOptions;
+use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::host::Host;
-use crate::netlink::{exec_elsewhere, exec_on};
-use crate::ring::Ring;
+use crate::log;
+use crate::netlink::{exec_elsewhere, exec_on, leave_out};
+use crate::problem::Problem;
+use crate::ring::{Consumer, Producer, Ring};
 use crate::state::STATE;
 use crate::sys::{
-    Connector, CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, OpenMode, STDOUT, ThreadId,
-    allow, is_terminal, open, pin, random, realtime, reset_scheduling, start,
+    Connector, CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow,
+    is_terminal, pin, random, read_file, realtime, reset_scheduling, start,
 };
-use crate::text::Printable;
+use crate::text::{number, say};
 use crate::writer::{self, WRITER, Writer};
-use crate::{log, say};
 
 /// Receive buffer of each socket: about 2,500 events.
 pub(super) const SOCKET_BUFFER: i32 = 1 << 20;
@@ -31,31 +34,22 @@ const SOCKET_TIMEOUT_S: u32 = 5;
 /// Opens the log, makes the queues, and starts the writer.
 #[inline(never)]
 pub(super) fn start_writer(
-    options: &RunOptions,
+    options: &Options,
     stage: Option<&Stage>,
     host: &Host,
     events: Option<Fd>,
     me: ThreadId,
-) -> Result<(), Error> {
+) -> Result<(), Errno> {
     static ALERTS: Once<Ring> = Once::new();
     static EVENTS: Once<Ring> = Once::new();
-    let queue = |ring: &'static Once<Ring>, length| {
-        let bytes = Mapping::new(length)
-            .map_err(|error| Error::Kernel("get memory", error))?
-            .share();
-        ring.set(Ring::new(bytes))
-            .map(Ring::ends)
-            .map_err(|_| Error::Kernel("start twice", Errno::INVALID))
-    };
     let (alerts_in, alerts) = queue(&ALERTS, ALERT_QUEUE)?;
-    let (events_in, events_out) = match &events {
-        Some(_) => {
-            queue(&EVENTS, EVENT_QUEUE).map(|(input, output)| (Some(input), Some(output)))?
-        }
-        None => (None, None),
-    };
+    let (mut events_in, mut events_out, mut buffer) = (None, None, writer::BUFFER);
+    if events.is_some() {
+        let (input, output) = queue(&EVENTS, EVENT_QUEUE)?;
+        (events_in, events_out, buffer) = (Some(input), Some(output), writer::EVENT_BUFFER);
+    }
     let mut key = [0; 16];
-    random(&mut key).map_err(|error| Error::Kernel("get random numbers", error))?;
+    random(&mut key)?;
     let mut state = STATE.lock(me);
     let log = open_log(options, stage, host, state.outlet.frame());
     let sequence = log
@@ -63,11 +57,6 @@ pub(super) fn start_writer(
         .map_or(0, |log| log::last_sequence(log, state.outlet.frame()));
     state.outlet.open(key, sequence, alerts_in, events_in);
     drop(state);
-    let buffer = if events.is_some() {
-        writer::EVENT_BUFFER
-    } else {
-        writer::BUFFER
-    };
     let show = stage.is_some() || is_terminal(&STDOUT);
     *WRITER.lock(me) = Some(Writer {
         alerts,
@@ -77,17 +66,17 @@ pub(super) fn start_writer(
         show,
     });
     start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand)
-        .map_err(|error| Error::Kernel("start a thread", error))
+}
+
+#[inline(never)]
+fn queue(ring: &'static Once<Ring>, length: usize) -> Result<(Producer, Consumer), Errno> {
+    let bytes = Mapping::new(length)?.share();
+    ring.set(Ring::new(bytes)).map(Ring::ends)
 }
 
 /// Opens the alert log and begins a stream in it. Without one, alerts are only shown.
-fn open_log(
-    options: &RunOptions,
-    stage: Option<&Stage>,
-    host: &Host,
-    frame: &mut [u8],
-) -> Option<Fd> {
-    let path = match (options.alerts, stage) {
+fn open_log(options: &Options, stage: Option<&Stage>, host: &Host, frame: &mut [u8]) -> Option<Fd> {
+    let path = match (options.value(Name::Alerts), stage) {
         (None, Some(stage)) => stage.log(),
         (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
     };
@@ -103,10 +92,11 @@ fn open_log(
             let path = path
                 .as_ref()
                 .map_or(&b"the alert log"[..], log::Path::as_bytes);
-            say!(
-                "peewit: cannot write to {}: {error}; alerts are only shown",
-                Printable(path)
-            );
+            say("cannot write to ")
+                .printable(path)
+                .text(": ")
+                .error(error)
+                .text("; alerts are only shown");
             None
         }
     }
@@ -125,21 +115,22 @@ pub(super) struct Threads {
 pub(super) fn start_capture() -> Result<Threads, Error> {
     let realtime = realtime().and_then(|()| reset_scheduling()).is_ok();
     if !realtime {
-        say!(
-            "peewit: no real-time priority (`peewit check` says why): programs that end at once may be missed"
+        say(
+            "no real-time priority (`peewit check` says why): programs that end at once may be missed",
         );
     }
     let cpus = pinnable();
-    let pinned = cpus.iter().take(MAX_THREADS - 1);
     let mut count = 0;
-    for cpu in pinned.clone() {
+    // Of the events of all CPUs but those with a thread.
+    let mut others = exec_elsewhere();
+    for cpu in cpus.iter().take(MAX_THREADS - 1) {
         let number = u32::try_from(cpu).unwrap_or(u32::MAX);
+        leave_out(&mut others, number);
         start_thread(count, Some(cpu), realtime, &exec_on(number, !realtime))?;
         count += 1;
     }
     if count == 0 || elsewhere(&cpus, count) {
-        let cpus = pinned.filter_map(|cpu| u32::try_from(cpu).ok());
-        start_thread(count, None, realtime, &exec_elsewhere(cpus))?;
+        start_thread(count, None, realtime, &others)?;
         count += 1;
     }
     Ok(Threads { count, realtime })
@@ -152,18 +143,14 @@ fn start_thread(
     realtime: bool,
     filter: &[crate::sys::Instruction],
 ) -> Result<(), Error> {
-    let socket = Connector::open(filter, SOCKET_BUFFER).map_err(Error::NoConnector)?;
-    socket
-        .set_timeout(SOCKET_TIMEOUT_S)
-        .map_err(|error| Error::Kernel("set a timeout", error))?;
+    let socket = Connector::open(filter, SOCKET_BUFFER).map_err(Problem::of)?;
+    socket.set_timeout(SOCKET_TIMEOUT_S)?;
     if let Some(place) = CAPTURES.get(index) {
-        place
-            .set(Capture {
-                socket,
-                cpu,
-                realtime,
-            })
-            .map_err(|_| Error::Kernel("start twice", Errno::INVALID))?;
+        place.set(Capture {
+            socket,
+            cpu,
+            realtime,
+        })?;
     }
     start(
         capture::run,
@@ -171,8 +158,8 @@ fn start_thread(
         capture::STACK,
         capture::BUFFER,
         Memory::Locked,
-    )
-    .map_err(|error| Error::Kernel("start a thread", error))
+    )?;
+    Ok(())
 }
 
 /// The CPUs that a thread can be pinned to. Tried out: what is online and what a cpuset allows changes.
@@ -193,36 +180,51 @@ pub fn pinnable() -> CpuSet {
 
 /// Whether there may be CPUs, now or after a hotplug, without a thread of their own.
 fn elsewhere(pinned: &CpuSet, threads: usize) -> bool {
-    let mut buffer = [0; 64];
-    let read = open(c"/sys/devices/system/cpu/possible", OpenMode::Read)
-        .and_then(|file| file.read(&mut buffer));
-    // A list of ranges, usually one: 0-3.
-    let possible = read.ok().and_then(|read| last_number(buffer.get(..read)?));
-    possible.is_none_or(|last| (0..=last).any(|cpu| !pinned.contains(cpu)) || threads < last + 1)
+    let possible = cpu_list(c"/sys/devices/system/cpu/possible");
+    possible.is_none_or(|possible| {
+        possible.iter().count() > threads || possible.iter().any(|cpu| !pinned.contains(cpu))
+    })
 }
 
-fn last_number(list: &[u8]) -> Option<usize> {
-    let last = list
-        .trim_ascii()
-        .rsplit(|byte| matches!(byte, b'-' | b','))
-        .next()?;
-    usize::try_from(crate::text::number(last)?).ok()
+/// The CPUs that a file lists.
+pub fn cpu_list(path: &CStr) -> Option<CpuSet> {
+    let mut buffer = [0; 256];
+    parse_list(read_file(path, &mut buffer).ok()?)
+}
+
+/// Ranges, usually one: `0-3`, `0-1,4-7`.
+fn parse_list(list: &[u8]) -> Option<CpuSet> {
+    let mut cpus = CpuSet::EMPTY;
+    for range in list.trim_ascii().split(|&byte| byte == b',') {
+        let mut ends = range.splitn(2, |&byte| byte == b'-').map(number);
+        let first = ends.next()??;
+        let last = ends.next().unwrap_or(Some(first))?;
+        for cpu in first..=last.min(MAX_CPUS as u64) {
+            cpus.insert(cpu as usize);
+        }
+    }
+    Some(cpus)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     #[test]
     fn lists_of_cpus() {
-        for (list, last) in [
-            ("0\n", Some(0)),
-            ("0-3\n", Some(3)),
-            ("0-1,4-127", Some(127)),
+        for (list, cpus) in [
+            ("0\n", Some(&[0][..])),
+            ("0-3\n", Some(&[0, 1, 2, 3])),
+            ("0-1,64,126-127", Some(&[0, 1, 64, 126, 127])),
+            ("3-1", Some(&[])),
+            ("1022-18446744073709551615", Some(&[1022, 1023])),
             ("", None),
             ("x", None),
+            ("0-", None),
         ] {
-            assert_eq!(last_number(list.as_bytes()), last, "{list}");
+            let parsed = parse_list(list.as_bytes()).map(|cpus| cpus.iter().collect::<Vec<_>>());
+            assert_eq!(parsed.as_deref(), cpus, "{list}");
         }
     }
 }

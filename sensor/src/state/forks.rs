@@ -1,12 +1,14 @@
 //! What a fork changes.
 
-use peewit_core::alert::{Action, Flags};
+use peewit_core::alert::{Action, Flags, ProcessEvent};
 use peewit_core::lineage::Image;
 use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
-use crate::outlet::{args_len, of_fork};
+use crate::judge::Rules;
+use crate::outlet::{Beside, args_len, matched_arg};
 use crate::subject::{Late, Parent, Subject};
+use crate::sys::real_ms;
 
 impl State {
     /// Enters a new process, and raises the alerts for rules that hold for a fork of its parent.
@@ -22,73 +24,90 @@ impl State {
         let Some(process) = self.lineage.get(child) else {
             return;
         };
-        if process.fork_rules.is_empty() && !process.lost {
-            return;
+        let unknown = process.lost && sensor.engine.kinds().meets(Kinds::FORK);
+        if unknown || !process.fork_rules.is_empty() || self.outlet.wants_events() {
+            self.fork_event(sensor, parent, child, unknown);
         }
-        if process.lost {
-            if sensor.engine.kinds().meets(Kinds::FORK) {
-                self.forked_unknown(sensor, parent, child);
-            }
+    }
+
+    /// Judges a fork, and hands it on to whoever wants to see all events. The child is still what its parent is: what rules for
+    /// forks need was kept in the table. `/proc` is asked only where that could not be done, and for the arguments of an event
+    /// that no such rule is about.
+    fn fork_event(&mut self, sensor: &Sensor, parent: u32, child: u32, unknown: bool) {
+        let (Some(process), Some(describer)) = (self.lineage.get(child), &mut self.describer)
+        else {
             return;
-        }
-        let mut buffer = [0; 256];
+        };
+        let mut directory = [0; 256];
         let mut subject = Subject {
             action: Action::Fork,
             pid: child,
             parent_pid: parent,
             executable: process.path,
             args: Some(process.args),
-            parent: Parent::Named(process.path),
+            parent: Parent::Itself,
             host_id: sensor.host_id,
-            late: Late::new(&sensor.proc, &mut buffer),
+            late: Late::new(&sensor.proc, &mut directory),
         };
-        subject.late.read_directory(child);
-        subject.late.read_ids(child);
-        let mut raised = 0;
-        for &rule in process.fork_rules {
-            raised += self.outlet.matched(
-                &sensor.engine,
-                rule,
-                &mut subject,
-                &self.lineage,
-                &of_fork(child, process.args_len, Flags::NONE),
+        let mut length = process.args_len;
+        let mut complete = true;
+        if unknown || process.fork_rules.is_empty() {
+            // The child may be another program by now, unless nothing better is known of it.
+            let (args, executable) = sensor.proc.look(
+                if unknown { child } else { parent },
+                &mut describer.arguments,
+                describer.path,
             );
-        }
-        self.raised(sensor, raised);
-    }
-
-    /// A fork of a process of which the table could not keep everything: the child is still what its parent is.
-    fn forked_unknown(&mut self, sensor: &Sensor, parent: u32, child: u32) {
-        let Some(describer) = &mut self.describer else {
-            return;
-        };
-        let mut directory = [0; 256];
-        let (args, executable) = sensor
-            .proc
-            .look(child, &mut describer.arguments, describer.path);
-        let mut raised = 0;
-        if let Ok(executable) = executable {
-            let args = args.ok().map(|()| describer.arguments.block());
-            let mut subject = Subject {
-                action: Action::Fork,
-                pid: child,
-                parent_pid: parent,
-                executable: Some(executable.path),
-                args,
-                parent: Parent::Itself,
-                host_id: sensor.host_id,
-                late: Late::new(&sensor.proc, &mut directory),
-            };
-            describer.judge.fork(&sensor.engine, &mut subject);
-            subject.late.read_directory(child);
-            subject.late.read_ids(child);
-            let length = args_len(args);
-            for rule in describer.judge.rules() {
-                let beside = of_fork(child, length, Flags::NONE);
-                raised +=
-                    self.outlet
-                        .matched(&sensor.engine, rule, &mut subject, &self.lineage, &beside);
+            let executable = executable.ok().map(|executable| executable.path);
+            if unknown {
+                subject.executable = executable;
             }
+            subject.args = args.ok().map(|()| describer.arguments.block());
+            length = args_len(subject.args);
+            complete = executable.is_some() && subject.executable == executable;
+            complete &= subject.args.is_some();
+        }
+        let mut rules = Rules::NONE;
+        if unknown && subject.executable.is_some() {
+            rules = describer
+                .judge
+                .find(sensor.engine, &mut subject, Kinds::FORK);
+        }
+        for rule in process.fork_rules {
+            rules.insert(*rule);
+        }
+        if !rules.is_empty() {
+            subject.read_all();
+        }
+        let args = subject.args.unwrap_or(&[]);
+        let cut = length as usize > args.len();
+        let mut raised = 0;
+        while let Some(rule) = rules.pop() {
+            let beside = Beside {
+                tid: child,
+                args_len: length,
+                flags: Flags::NONE,
+                matched: matched_arg(sensor.engine, describer.judge.evaluation(), rule, args, cut),
+            };
+            raised += self
+                .outlet
+                .matched(sensor.engine, rule, &subject, &self.lineage, &beside);
+        }
+        if self.outlet.wants_events() {
+            self.outlet.event(&ProcessEvent {
+                action: Action::Fork,
+                time_ms: real_ms(),
+                pid: child,
+                tid: child,
+                ppid: parent,
+                executable: subject.executable,
+                args,
+                args_len: length,
+                cwd: None,
+                uid: None,
+                parent_executable: process.path,
+                complete,
+            });
         }
         describer.arguments.release();
         self.raised(sensor, raised);

@@ -31,7 +31,7 @@ impl State {
                     late: Late::new(&sensor.proc, &mut buffer),
                 };
                 describer.judge.begin();
-                describer.judge.remember(&sensor.engine, &mut subject);
+                describer.judge.remember(sensor.engine, &mut subject);
                 self.lineage
                     .seed(pid, parent, &describer.judge.image(&subject));
             }

@@ -1,7 +1,6 @@
 //! Files, directories and links.
 
 use core::ffi::{CStr, c_int};
-use core::mem::MaybeUninit;
 
 use super::Errno;
 
@@ -68,26 +67,25 @@ pub fn open_at(directory: &Fd, path: &CStr, mode: OpenMode) -> Result<Fd, Errno>
 fn open_from(directory: c_int, path: &CStr, mode: OpenMode) -> Result<Fd, Errno> {
     loop {
         // SAFETY: `path` is NUL-terminated.
-        let fd = unsafe {
-            libc::openat(
+        match Errno::check(unsafe {
+            libc::syscall(
+                libc::SYS_openat,
                 directory,
                 path.as_ptr(),
                 mode.flags() | libc::O_LARGEFILE,
                 mode.permissions(),
             )
-        };
-        match Errno::check(fd) {
-            Ok(_) => return Ok(Fd(fd)),
+        }) {
             Err(Errno::INTERRUPTED) => {}
-            Err(error) => return Err(error),
+            result => return result.map(Fd::own),
         }
     }
 }
 
 impl Fd {
-    /// Takes over a descriptor that a call has just given.
-    pub(super) const fn own(fd: c_int) -> Self {
-        Self(fd)
+    /// Takes over a descriptor that a call has just given: an `int` to the kernel.
+    pub(super) const fn own(fd: usize) -> Self {
+        Self((fd as u32).cast_signed())
     }
 
     /// Its number, for calls in this module.
@@ -149,14 +147,6 @@ impl Fd {
         let place = unsafe { libc::lseek64(self.0, offset, whence) };
         u64::try_from(place).map_err(|_| Errno::last())
     }
-
-    /// Whether both are the same file.
-    pub fn is_same_file(&self, other: &Self) -> bool {
-        match (status(self), status(other)) {
-            (Some(one), Some(other)) => one.st_dev == other.st_dev && one.st_ino == other.st_ino,
-            _ => false,
-        }
-    }
 }
 
 impl Drop for Fd {
@@ -166,36 +156,9 @@ impl Drop for Fd {
     }
 }
 
-fn status(fd: &Fd) -> Option<libc::stat64> {
-    let mut status = MaybeUninit::<libc::stat64>::uninit();
-    // SAFETY: filled in if the call succeeds, and only then taken for initialised.
-    unsafe { (libc::fstat64(fd.0, status.as_mut_ptr()) == 0).then(|| status.assume_init()) }
-}
-
-/// What a path leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A directory.
-    Directory,
-    /// Anything else.
-    Other,
-}
-
-/// What `path` leads to.
-///
-/// # Errors
-/// Those of stat(2).
-pub fn kind(path: &CStr) -> Result<Kind, Errno> {
-    let mut status = MaybeUninit::<libc::stat64>::uninit();
-    // SAFETY: `path` is NUL-terminated; `status` is where the result belongs.
-    Errno::check(unsafe { libc::stat64(path.as_ptr(), status.as_mut_ptr()) })?;
-    // SAFETY: the call has succeeded and filled it in.
-    let mode = unsafe { status.assume_init() }.st_mode;
-    Ok(if mode & libc::S_IFMT == libc::S_IFDIR {
-        Kind::Directory
-    } else {
-        Kind::Other
-    })
+/// Whether `path` leads to a directory that may be listed.
+pub fn is_directory(path: &CStr) -> bool {
+    open(path, OpenMode::Directory).is_ok()
 }
 
 /// Makes a directory that only its owner may enter.
@@ -257,10 +220,21 @@ fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [
     Ok(buffer.get(..length).unwrap_or(&[]))
 }
 
+/// The beginning of a file: as much of it as one read gives.
+///
+/// # Errors
+/// Those of open(2) and read(2).
+#[inline(never)]
+pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+    let read = open(path, OpenMode::Read)?.read(buffer)?;
+    Ok(buffer.get(..read).unwrap_or(&[]))
+}
+
 /// Whether somebody may be looking.
 pub fn is_terminal(fd: &Fd) -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::isatty(fd.0) == 1 }
+    let mut size = [0u16; 4];
+    // SAFETY: `struct winsize` is four numbers, and only a terminal has one.
+    unsafe { libc::syscall(libc::SYS_ioctl, fd.0, libc::TIOCGWINSZ, size.as_mut_ptr()) == 0 }
 }
 
 /// A directory that is being listed.

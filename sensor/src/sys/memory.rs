@@ -145,13 +145,20 @@ pub fn lock_value<T>(value: &'static T) -> Result<(), Errno> {
 
 /// How many bytes this process may lock without privileges. `None`: any number.
 pub fn memory_lock_limit() -> Option<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
+    // struct rlimit64: what holds, and how far it may be raised.
+    let mut limit = [u64::MAX; 2];
+    let no_new = ptr::null::<u64>();
+    // SAFETY: `limit` is where the result belongs. Cannot fail.
+    unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            libc::RLIMIT_MEMLOCK,
+            no_new,
+            limit.as_mut_ptr(),
+        )
     };
-    // SAFETY: `limit` is where the result belongs.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
-    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    Some(limit[0]).filter(|&limit| limit != u64::MAX)
 }
 
 #[cfg(test)]

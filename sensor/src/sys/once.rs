@@ -4,6 +4,8 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU8, Ordering};
 
+use super::Errno;
+
 const EMPTY: u8 = 0;
 const BEING_SET: u8 = 1;
 const SET: u8 = 2;
@@ -30,17 +32,25 @@ impl<T> Once<T> {
     /// Sets it.
     ///
     /// # Errors
-    /// It was set before: gives the value back.
-    pub fn set(&self, value: T) -> Result<&T, T> {
+    /// [`Errno::EXISTS`] if it was set before.
+    pub fn set(&self, value: T) -> Result<&T, Errno> {
+        self.make(|| value)
+    }
+
+    /// Sets it to what `make` gives, which may be made in place.
+    ///
+    /// # Errors
+    /// As for [`Once::set`].
+    pub fn make(&self, make: impl FnOnce() -> T) -> Result<&T, Errno> {
         if self
             .state
             .compare_exchange(EMPTY, BEING_SET, Ordering::Acquire, Ordering::Relaxed)
             .is_err()
         {
-            return Err(value);
+            return Err(Errno::EXISTS);
         }
         // SAFETY: only the thread that got from EMPTY to BEING_SET comes here, and nobody reads yet.
-        let value = unsafe { (*self.value.get()).write(value) };
+        let value = unsafe { (*self.value.get()).write(make()) };
         self.state.store(SET, Ordering::Release);
         Ok(value)
     }
@@ -70,7 +80,7 @@ mod tests {
         let once = Once::new();
         assert_eq!(once.get(), None);
         assert_eq!(once.set(1), Ok(&1));
-        assert_eq!(once.set(2), Err(2));
+        assert_eq!(once.set(2), Err(Errno::EXISTS));
         assert_eq!(once.get(), Some(&1));
     }
 }

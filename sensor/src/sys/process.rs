@@ -6,83 +6,70 @@ use core::ptr;
 
 use super::Errno;
 
-/// A child that was started and has not been waited for.
+/// A child that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Child {
-    pid: libc::pid_t,
+pub struct Ended {
+    /// The process id that it had.
+    pub pid: u32,
+    /// Its exit status; `None` if a signal ended it.
+    pub status: Option<u8>,
 }
 
-impl Child {
-    /// Its process id.
-    pub const fn pid(self) -> u32 {
-        self.pid.cast_unsigned()
+impl Ended {
+    /// Of a child that ended well.
+    ///
+    /// # Errors
+    /// [`Errno::DENIED`] for any other: above all one whose program could not be started.
+    pub fn well(self) -> Result<Self, Errno> {
+        match self.status {
+            Some(0) => Ok(self),
+            _ => Err(Errno::DENIED),
+        }
     }
 }
 
-/// Most arguments that [`spawn`] takes, the program's name included.
+/// Most arguments that [`run`] takes, the program's name included.
 const MAX_ARGUMENTS: usize = 4;
 
-/// Starts a program with these arguments (the first is its name for itself), no environment,
-/// and no signals blocked. The C library does it by vfork and exec, without copying this process.
-///
-/// # Errors
-/// Those of execve(2) and clone(2).
-pub fn spawn(program: &CStr, arguments: &[&CStr]) -> Result<Child, Errno> {
-    let mut argv: [*mut c_char; MAX_ARGUMENTS + 1] = [ptr::null_mut(); MAX_ARGUMENTS + 1];
-    if arguments.len() > MAX_ARGUMENTS {
-        return Err(Errno::INVALID);
-    }
-    for (slot, argument) in argv.iter_mut().zip(arguments) {
-        *slot = argument.as_ptr().cast_mut();
-    }
-    let environment: [*mut c_char; 1] = [ptr::null_mut()];
-    let mut attributes = MaybeUninit::<libc::posix_spawnattr_t>::uninit();
-    let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut pid = 0;
-    let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-    // SAFETY: attributes and set are initialised before they are used; all strings and both lists
-    // end with NUL or null, and outlive the call; the kernel does not write to the strings.
-    let error = unsafe {
-        libc::posix_spawnattr_init(attributes.as_mut_ptr());
-        libc::sigemptyset(signals.as_mut_ptr());
-        libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), signals.as_ptr());
-        libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
-        libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), signals.as_ptr());
-        libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags as libc::c_short);
-        libc::posix_spawn(
-            &mut pid,
-            program.as_ptr(),
-            ptr::null(),
-            attributes.as_ptr(),
-            argv.as_ptr(),
-            environment.as_ptr(),
-        )
-    };
-    if error == 0 {
-        Ok(Child { pid })
-    } else {
-        Err(Errno(error))
-    }
-}
+/// The exit status of a child whose program could not be started, as of a shell's.
+const NOT_STARTED: u8 = 127;
 
-/// Waits until the child has ended. Gives its exit status; `None` if a signal ended it.
+/// Runs a program with these arguments (the first is its name for itself), no environment, and no signals blocked, and
+/// waits until it has ended. Its status is 127 if it could not be started.
 ///
 /// # Errors
-/// Those of waitpid(2).
-pub fn wait(child: Child) -> Result<Option<u8>, Errno> {
+/// Those of clone(2) and waitpid(2).
+pub fn run(program: &CStr, arguments: &[&CStr]) -> Result<Ended, Errno> {
+    let mut argv = [ptr::null(); MAX_ARGUMENTS + 1];
+    for (slot, argument) in argv.iter_mut().take(MAX_ARGUMENTS).zip(arguments) {
+        *slot = argument.as_ptr();
+    }
+    // SAFETY: a child with a copy of all memory and the calling thread alone, on its own stack: the only one that gets 0. It
+    // makes nothing but system calls until it is another program or has ended, so it does not matter which locks other
+    // threads held. Both lists end with null, and the strings with NUL.
+    let pid = Errno::check(unsafe {
+        let pid = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
+        if pid == 0 {
+            super::signal::unblock();
+            libc::execve(program.as_ptr(), argv.as_ptr(), &ptr::null());
+            exit(NOT_STARTED);
+        }
+        pid
+    })?;
+    let pid = libc::pid_t::try_from(pid).map_err(|_| Errno::INVALID)?;
     let mut status: c_int = 0;
     loop {
         // SAFETY: `status` is where the result belongs.
-        match Errno::check(unsafe { libc::waitpid(child.pid, &mut status, 0) }) {
+        match Errno::check(unsafe { libc::waitpid(pid, &mut status, 0) }) {
             Ok(_) => break,
             Err(Errno::INTERRUPTED) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(if libc::WIFEXITED(status) {
-        u8::try_from(libc::WEXITSTATUS(status)).ok()
-    } else {
-        None
+    let exited = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+    Ok(Ended {
+        pid: pid.cast_unsigned(),
+        status: exited.and_then(|status| u8::try_from(status).ok()),
     })
 }
 
@@ -147,20 +134,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_are_started_and_waited_for() {
-        let child = spawn(c"/bin/sh", &[c"sh", c"-c", c"exit 7"]).unwrap();
-        assert!(child.pid() > 1);
-        assert_eq!(wait(child), Ok(Some(7)));
-        let child = spawn(c"/bin/sh", &[c"sh", c"-c", c"kill -9 $$"]).unwrap();
-        assert_eq!(wait(child), Ok(None));
-        assert_eq!(
-            spawn(c"/nowhere/to/be/found", &[c"x"]),
-            Err(Errno::NOT_FOUND)
-        );
-        assert_eq!(
-            spawn(c"/bin/sh", &[c"x"; MAX_ARGUMENTS + 1]),
-            Err(Errno::INVALID)
-        );
+    fn children_are_run_and_waited_for() {
+        let shell = |script| run(c"/bin/sh", &[c"sh", c"-c", script]).unwrap();
+        assert_eq!(shell(c"exit 7").status, Some(7));
+        assert_eq!(shell(c"exit 7").well(), Err(Errno::DENIED));
+        assert_eq!(shell(c"kill -9 $$").status, None);
+        assert_eq!(shell(c"exit").well().unwrap().status, Some(0));
+        assert!(shell(c"exit").pid > 1);
+        let nothing = run(c"/nowhere/to/be/found", &[c"x"]).unwrap();
+        assert_eq!(nothing.status, Some(127));
+        // What does not fit is left out.
+        let many = [c"sh", c"-c", c"exit $#", c"a", c"b"];
+        assert_eq!(run(c"/bin/sh", &many).unwrap().status, Some(0));
     }
 
     #[test]

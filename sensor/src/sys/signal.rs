@@ -1,7 +1,6 @@
 //! Signals as something to wait for, beside files.
 
 use core::ffi::c_int;
-use core::mem::MaybeUninit;
 use core::ptr;
 
 use super::{Errno, Fd};
@@ -24,25 +23,25 @@ pub enum Waited {
 }
 
 impl Signals {
-    /// Holds those signals back in this thread and in all that it starts from now on, and ignores SIGPIPE: a reader that
+    /// Holds those signals back in this thread and in all that it starts from now on, and SIGPIPE with them: a reader that
     /// has gone is an error of the write.
     ///
     /// # Errors
     /// Those of signalfd(2).
     pub fn take() -> Result<Self, Errno> {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: the set is initialised before it is used.
-        unsafe {
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-            libc::sigemptyset(set.as_mut_ptr());
-            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-                libc::sigaddset(set.as_mut_ptr(), signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut());
-            let fd = libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-            Errno::check(fd)?;
-            Ok(Self { fd: Fd::own(fd) })
-        }
+        let awaited = bit(libc::SIGINT) | bit(libc::SIGTERM) | bit(libc::SIGHUP);
+        mask(libc::SIG_BLOCK, awaited | bit(libc::SIGPIPE));
+        // SAFETY: the set is only read, and has the kernel's size.
+        let fd = Errno::check(unsafe {
+            libc::syscall(
+                libc::SYS_signalfd4,
+                -1,
+                &raw const awaited,
+                size_of::<u64>(),
+                libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
+            )
+        })?;
+        Ok(Self { fd: Fd::own(fd) })
     }
 
     /// Waits for a signal, or until `other` has something to read, at most so many milliseconds.
@@ -55,6 +54,31 @@ impl Signals {
             _ => Waited::Nothing,
         }
     }
+}
+
+/// Holds no signal back any more.
+pub(super) fn unblock() {
+    mask(libc::SIG_SETMASK, 0);
+}
+
+/// A signal in the kernel's own sets, which have 64 bits on all our targets.
+const fn bit(signal: c_int) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Changes which signals the calling thread holds back.
+fn mask(how: c_int, set: u64) {
+    let no_old = ptr::null_mut::<u64>();
+    // SAFETY: the set is only read, has the kernel's size, and the old one is not asked for. Cannot fail.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set,
+            no_old,
+            size_of::<u64>(),
+        )
+    };
 }
 
 /// Waits until there is something to read, at most so many milliseconds.

@@ -78,14 +78,14 @@ impl Connector {
     /// [`Errno::NOT_PERMITTED`] without CAP_NET_ADMIN on a kernel before 6.6.
     pub fn open(filter: &[Instruction], buffer: c_int) -> Result<Self, Errno> {
         // SAFETY: no memory is involved.
-        let fd = unsafe {
-            libc::socket(
+        let fd = Errno::check(unsafe {
+            libc::syscall(
+                libc::SYS_socket,
                 libc::AF_NETLINK,
                 libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
                 libc::NETLINK_CONNECTOR,
             )
-        };
-        Errno::check(fd)?;
+        })?;
         let socket = Self { fd: Fd::own(fd) };
         socket.filter(filter)?;
         // The first needs CAP_NET_ADMIN; the other is bounded by net.core.rmem_max.
@@ -99,7 +99,7 @@ impl Connector {
         // SAFETY: an address of this length.
         Errno::check(unsafe {
             libc::bind(
-                fd,
+                socket.fd.raw(),
                 (&raw const address).cast(),
                 size_of_val(&address) as libc::socklen_t,
             )

@@ -47,10 +47,13 @@ struct Entry {
     buffer_len: usize,
 }
 
-/// Largest page size of the kernels we know: the guard and the lock must be whole pages.
+/// The kernel's page size: the guard and the lock must be whole pages.
 fn page_size() -> usize {
-    // SAFETY: no memory is involved.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+    // SAFETY: no memory is involved. `sysconf` gives the same, and knows 2 KiB of other things.
+    usize::try_from(unsafe { libc::getauxval(libc::AT_PAGESZ) })
+        .ok()
+        .filter(|size| size.is_power_of_two())
+        .unwrap_or(4096)
 }
 
 /// How a thread's memory is kept.
@@ -76,7 +79,7 @@ pub fn start(
     memory: Memory,
 ) -> Result<(), Errno> {
     let page = page_size();
-    let round = |length: usize| length.div_ceil(page) * page;
+    let round = |length: usize| (length + page - 1) & !(page - 1);
     let (guard, stack) = (page, round(stack.max(libc::PTHREAD_STACK_MIN)));
     let whole = guard + stack + round(buffer.max(1));
     let mapping = Mapping::new(whole)?;
