@@ -7,7 +7,7 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_TERM_FIELDS, NO_LIST, NO_SLOT,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_TERM_FIELDS, NO_SLOT,
     NOT, Pack, Section, VERSION,
 };
 
@@ -56,7 +56,6 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
 struct Atoms<'r> {
     fields: BTreeMap<Field, Vec<&'r Atom>>,
     numbers: HashMap<&'r Atom, u16>,
-    words: usize,
 }
 
 impl<'r> Atoms<'r> {
@@ -83,11 +82,7 @@ impl<'r> Atoms<'r> {
             words,
             MAX_ATOM_WORDS,
         )?;
-        Ok(Self {
-            fields,
-            numbers,
-            words,
-        })
+        Ok(Self { fields, numbers })
     }
 }
 
@@ -292,18 +287,14 @@ impl Writer {
                 }
             }
         }
-        for atom in 0..(atoms.words * 64) as u16 {
-            let list = triggered
-                .remove(&atom)
-                .map_or(NO_LIST, |rules| self.list(rules));
+        if !always.is_empty() {
+            triggered.insert(ALWAYS, always);
+        }
+        for (atom, rules) in triggered {
+            let list = self.list(rules);
+            self.u16(Section::Triggers, atom);
             self.u16(Section::Triggers, list);
         }
-        let list = if always.is_empty() {
-            NO_LIST
-        } else {
-            self.list(always)
-        };
-        self.u16(Section::Triggers, list);
         for ((_, field), kinds) in steps {
             self.section(Section::Steps).extend([field.number(), kinds]);
         }
@@ -315,7 +306,7 @@ impl Writer {
 
     fn finish(mut self, build: u32) -> Result<Vec<u8>, TooLarge> {
         let lists = self.count(Section::Lists, pack::ITEM_LEN);
-        bounded("items in lists", lists, usize::from(NO_LIST))?;
+        bounded("items in lists", lists, usize::from(u16::MAX))?;
         let globs = self.count(Section::Globs, pack::GLOB_LEN);
         bounded(
             "patterns with several wildcards",

@@ -15,7 +15,8 @@ mod tuples;
 use crate::event::{Event, Values};
 use crate::field::{Field, FieldSet};
 use crate::pack::{
-    AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_RULES, Pack, Rule, RuleIndex,
+    ALWAYS, AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_RULES, Pack, Rule,
+    RuleIndex,
 };
 
 /// Which length limits hold for keyword values.
@@ -135,7 +136,7 @@ impl<'a> Engine<'a> {
         let mut engine = Self {
             pack,
             limits,
-            index: pack.fields().flatten().collect(),
+            index: heapless::Vec::new(),
             places: [0; Field::COUNT],
             words: [0; MAX_ATOM_WORDS],
             kinds: Kinds(
@@ -144,13 +145,15 @@ impl<'a> Engine<'a> {
                     .fold(0, |kinds, condition| kinds | condition.kinds.0),
             ),
         };
-        for (place, field) in engine.index.iter().enumerate() {
+        for (place, field) in pack.fields().flatten().enumerate() {
             if let Some(slot) = engine.places.get_mut(usize::from(field.field.number())) {
                 *slot = place as u8 + 1;
             }
             if let Some(words) = engine.words.get_mut(field.atom_words()) {
                 words.fill(place as u8);
             }
+            // A pack has each field once at most: there is room.
+            let _ = engine.index.push(field);
         }
         engine
     }
@@ -190,13 +193,7 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let Some(field) = step.field else {
-                self.look_at(
-                    evaluation,
-                    event,
-                    kinds,
-                    self.pack.atom_count(),
-                    &mut matched,
-                );
+                self.look_at(evaluation, event, kinds, ALWAYS, &mut matched);
                 continue;
             };
             let Some(index) = self.index_of(field) else {
@@ -209,9 +206,9 @@ impl<'a> Engine<'a> {
                     false => evaluation.atoms.get(word).copied().unwrap_or(0),
                 };
                 while bits != 0 {
-                    let atom = word * 64 + bits.trailing_zeros() as usize;
+                    let atom = (word * 64) as u32 + bits.trailing_zeros();
                     bits &= bits - 1;
-                    self.look_at(evaluation, event, kinds, atom, &mut matched);
+                    self.look_at(evaluation, event, kinds, atom as AtomId, &mut matched);
                 }
             }
         }
@@ -283,10 +280,10 @@ impl<'a> Engine<'a> {
         evaluation: &mut Evaluation,
         event: &mut E,
         kinds: Kinds,
-        atom: usize,
+        atom: AtomId,
         matched: &mut impl FnMut(RuleIndex),
     ) {
-        for rule in self.pack.list(self.pack.trigger(atom)) {
+        for rule in self.pack.triggered(atom) {
             let (word, mask) = (usize::from(rule / 64), 1u64 << (rule % 64));
             match evaluation.looked_at.get_mut(word) {
                 Some(word) if *word & mask == 0 => *word |= mask,

@@ -13,8 +13,8 @@ mod validate;
 
 use layout::le_u32;
 pub use layout::{
-    CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_LEN, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN, MAGIC,
-    MATCH, NO_LIST, NO_SLOT, NOT, RANGE_LEN, RULE_LEN, STEP_LEN, Section, VERSION,
+    ALWAYS, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_LEN, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
+    MAGIC, MATCH, NO_SLOT, NOT, RANGE_LEN, RULE_LEN, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
 pub(crate) use records::FieldIndex;
 pub use records::{Rule, TermFields};
@@ -100,7 +100,7 @@ pub struct Pack<'a> {
     globs: &'a [[u8; GLOB_LEN]],
     ranges: &'a [[u8; RANGE_LEN]],
     steps: &'a [[u8; STEP_LEN]],
-    triggers: &'a [[u8; ITEM_LEN]],
+    triggers: &'a [[u8; TRIGGER_LEN]],
     lists: &'a [[u8; ITEM_LEN]],
     strings: &'a [u8],
     build: u32,

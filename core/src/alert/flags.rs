@@ -2,12 +2,9 @@
 
 use core::ops::{BitOr, BitOrAssign};
 
-use serde::{Deserialize, Serialize};
-
 /// A set of marks on an alert. A reader keeps the bits that it does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[serde(transparent)]
 pub struct Flags(u32);
 
 impl Flags {

@@ -2,17 +2,15 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// A rule's id as its author wrote it. Nearly all are UUIDs, which take 16 bytes instead of
 /// 36.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RuleId<'a> {
     /// A UUID, big-endian as written.
     Uuid([u8; 16]),
     /// Any other text.
-    Text(#[serde(borrow)] &'a str),
+    Text(&'a str),
 }
 
 impl<'a> RuleId<'a> {

@@ -46,80 +46,125 @@ pub const MAX_ENCODED: usize = {
     1 + if header > alert { header } else { alert }
 };
 
-// The codec is written by hand, field by field, where a derived one would do: it takes 3 KiB of the
+// The codec is written by hand, field by field, where a derived one would do: it takes 4 KiB of the
 // sensor, the derived one took 11. Postcard puts nothing around a tuple, so the number of elements that
 // it is asked for is only a bound, and counts, kinds and presences are elements like the others.
 
-/// Takes the next field.
-#[inline(never)]
-fn next<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {
-    fields
-        .next_element()?
-        .ok_or_else(|| A::Error::custom("too few fields"))
+/// Takes one field after the other. One that fails gives an empty value, and so does each after
+/// it; it is asked once, at the end, whether any did.
+struct Fields<'f, A> {
+    inner: &'f mut A,
+    failed: bool,
 }
 
-/// Takes a variant's number.
-fn one_of<'de, T: Copy, A: SeqAccess<'de>>(fields: &mut A, variants: &[T]) -> Result<T, A::Error> {
-    let number: u8 = next(fields)?;
-    let variant = variants.get(usize::from(number)).copied();
-    variant.ok_or_else(|| A::Error::custom("no such variant"))
+impl<'f, A> Fields<'f, A> {
+    fn new(inner: &'f mut A) -> Self {
+        let failed = false;
+        Self { inner, failed }
+    }
+
+    #[inline(never)]
+    fn next<'de, T: Deserialize<'de> + Default>(&mut self) -> T
+    where
+        A: SeqAccess<'de>,
+    {
+        match self.inner.next_element() {
+            Ok(Some(value)) if !self.failed => value,
+            _ => {
+                self.failed = true;
+                T::default()
+            }
+        }
+    }
+
+    /// What there has to be, an empty value if it is not.
+    fn required<T: Default>(&mut self, value: Option<T>) -> T {
+        self.failed |= value.is_none();
+        value.unwrap_or_default()
+    }
+
+    /// `value`, unless any field failed.
+    fn end<'de, T>(self, value: T) -> Result<T, A::Error>
+    where
+        A: SeqAccess<'de>,
+    {
+        if self.failed {
+            return Err(A::Error::custom("not a record"));
+        }
+        Ok(value)
+    }
 }
 
-/// Takes a field that may be absent, with what `take` makes of it.
-fn optional<'de, T, A: SeqAccess<'de>>(
-    fields: &mut A,
-    take: impl FnOnce(&mut A) -> Result<T, A::Error>,
-) -> Result<Option<T>, A::Error> {
-    match next(fields)? {
-        true => take(fields).map(Some),
-        false => Ok(None),
+/// Puts one field behind the other, up to the first that fails.
+struct Out<S: SerializeTuple> {
+    inner: S,
+    result: Result<(), S::Error>,
+}
+
+impl<S: SerializeTuple> Out<S> {
+    #[inline(never)]
+    fn put<T: Serialize + ?Sized>(&mut self, field: &T) {
+        if self.result.is_ok() {
+            self.result = self.inner.serialize_element(field);
+        }
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.result?;
+        self.inner.end()
     }
 }
 
 impl Serialize for Header<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_tuple(8)?;
-        fields.serialize_element(&self.version)?;
+        let mut out = Out {
+            inner: serializer.serialize_tuple(8)?,
+            result: Ok(()),
+        };
+        out.put(&self.version);
         for text in [
             self.host_id,
             self.host_name,
             self.boot_id,
             self.sensor_version,
         ] {
-            fields.serialize_element(cut_text(text))?;
+            out.put(cut_text(text));
         }
-        fields.serialize_element(&self.pack_build)?;
-        fields.serialize_element(&self.pack_crc)?;
-        fields.serialize_element(&self.time_ms)?;
-        fields.end()
+        out.put(&self.pack_build);
+        out.put(&self.pack_crc);
+        out.put(&self.time_ms);
+        out.end()
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Header<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Header<'de>;
+        deserializer.deserialize_tuple(8, HeaderFields)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the header of a stream")
-            }
+struct HeaderFields;
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Header<'de>, A::Error> {
-                let fields = &mut fields;
-                Ok(Header {
-                    version: next(fields)?,
-                    host_id: next(fields)?,
-                    host_name: next(fields)?,
-                    boot_id: next(fields)?,
-                    sensor_version: next(fields)?,
-                    pack_build: next(fields)?,
-                    pack_crc: next(fields)?,
-                    time_ms: next(fields)?,
-                })
-            }
-        }
-        deserializer.deserialize_tuple(8, Fields)
+impl<'de> Visitor<'de> for HeaderFields {
+    type Value = Header<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the header of a stream")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Header<'de>, A::Error> {
+        let mut fields = Fields::new(&mut fields);
+        let header = Header {
+            version: fields.next(),
+            host_id: fields.next(),
+            host_name: fields.next(),
+            boot_id: fields.next(),
+            sensor_version: fields.next(),
+            pack_build: fields.next(),
+            pack_crc: fields.next(),
+            time_ms: fields.next(),
+        };
+        fields.end(header)
     }
 }
 
@@ -131,66 +176,71 @@ impl Serialize for Alert<'_> {
         let executable = self.executable.map(|path| cut.path(path));
         let parent_name = self.parent.executable.map(|path| path.name);
 
-        let mut fields = serializer.serialize_tuple(usize::MAX)?;
-        fields.serialize_element(&self.sequence)?;
-        fields.serialize_element(&match self.rule {
-            RuleId::Text(text) => RuleId::Text(cut.text(text)),
-            uuid => uuid,
-        })?;
-        fields.serialize_element(&(self.severity as u8))?;
-        fields.serialize_element(&self.risk_score)?;
-        fields.serialize_element(&(self.terms.len() as u8))?;
-        for &term in &self.terms {
-            // Nearly every new term is the base name of the parent's program.
-            let is_value = parent_name != Some(term);
-            fields.serialize_element(&is_value)?;
-            if is_value {
-                fields.serialize_element(cut.bytes(term, PATH_LIMIT))?;
+        let mut out = Out {
+            inner: serializer.serialize_tuple(usize::MAX)?,
+            result: Ok(()),
+        };
+        out.put(&self.sequence);
+        match self.rule {
+            RuleId::Uuid(uuid) => {
+                out.put(&0u8);
+                uuid.iter().for_each(|byte| out.put(byte));
+            }
+            RuleId::Text(text) => {
+                out.put(&1u8);
+                out.put(cut.text(text));
             }
         }
-        fields.serialize_element(&(self.action as u8))?;
-        fields.serialize_element(&self.matched_arg.is_some())?;
+        out.put(&(self.severity as u8));
+        out.put(&self.risk_score);
+        out.put(&(self.terms.len() as u8));
+        for &term in &self.terms {
+            // Nearly every new term is the base name of the parent's program.
+            let value = (parent_name != Some(term)).then(|| cut.bytes(term, PATH_LIMIT));
+            out.put(&value);
+        }
+        out.put(&(self.action as u8));
+        out.put(&self.matched_arg.is_some());
         if let Some(arg) = self.matched_arg {
-            fields.serialize_element(&arg.index)?;
+            out.put(&arg.index);
             // Not repeated if it is in `args`.
-            let bytes = (argument(args, arg.index) != Some(arg.bytes))
-                .then(|| cut.bytes(arg.bytes, PATH_LIMIT));
-            fields.serialize_element(&bytes)?;
+            let elsewhere = argument(args, arg.index) != Some(arg.bytes);
+            out.put(&elsewhere.then(|| cut.bytes(arg.bytes, PATH_LIMIT)));
         }
-        fields.serialize_element(&self.time_ms)?;
-        fields.serialize_element(&self.boot_ms)?;
-        fields.serialize_element(&self.pid)?;
-        fields.serialize_element(&(self.tid != self.pid).then_some(self.tid))?;
-        fields.serialize_element(&self.uid)?;
-        fields.serialize_element(&executable.is_some())?;
+        out.put(&self.time_ms);
+        out.put(&self.boot_ms);
+        out.put(&self.pid);
+        out.put(&(self.tid != self.pid).then_some(self.tid));
+        out.put(&self.uid);
+        out.put(&executable.is_some());
         if let Some(path) = executable {
-            fields.serialize_element(path.directory)?;
-            fields.serialize_element(path.name)?;
+            out.put(path.directory);
+            out.put(path.name);
         }
-        fields.serialize_element(args)?;
-        fields.serialize_element(&args_missing)?;
-        fields.serialize_element(&self.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)))?;
+        out.put(args);
+        out.put(&args_missing);
+        out.put(&self.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)));
         let mut before = self.pid;
-        fields.serialize_element(&relative(self.parent.pid, &mut before))?;
-        fields.serialize_element(&self.parent.executable.is_some())?;
+        out.put(&relative(self.parent.pid, &mut before));
+        out.put(&self.parent.executable.is_some());
         if let Some(path) = self.parent.executable {
             let path = cut.path(path);
             // Not repeated if it is that of `executable`.
             let own = executable.is_some_and(|own| own.directory == path.directory);
-            fields.serialize_element(&(!own).then_some(path.directory))?;
-            fields.serialize_element(path.name)?;
+            out.put(&(!own).then_some(path.directory));
+            out.put(path.name);
         }
-        fields.serialize_element(&(self.ancestors.len() as u8))?;
+        out.put(&(self.ancestors.len() as u8));
         for ancestor in &self.ancestors {
-            fields.serialize_element(&relative(ancestor.pid, &mut before))?;
-            fields.serialize_element(cut.bytes(ancestor.name, TEXT_LIMIT))?;
+            out.put(&relative(ancestor.pid, &mut before));
+            out.put(cut.bytes(ancestor.name, TEXT_LIMIT));
         }
         let mut flags = self.flags;
         if cut.happened || args_missing > 0 {
             flags |= Flags::TRUNCATED;
         }
-        fields.serialize_element(&flags)?;
-        fields.end()
+        out.put(&flags.bits());
+        out.end()
     }
 }
 
@@ -216,78 +266,71 @@ impl<'de> Visitor<'de> for AlertFields {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Alert<'de>, A::Error> {
-        let fields = &mut fields;
-        let sequence = next(fields)?;
-        let rule = next(fields)?;
-        let severity = one_of(fields, &Severity::ALL)?;
-        let risk_score = next(fields)?;
+        let mut fields = Fields::new(&mut fields);
+        let sequence = fields.next();
+        let rule = match fields.next() {
+            0u8 => {
+                let mut uuid = [0; 16];
+                uuid.iter_mut().for_each(|byte| *byte = fields.next());
+                RuleId::Uuid(uuid)
+            }
+            kind => {
+                fields.failed |= kind != 1;
+                RuleId::Text(fields.next())
+            }
+        };
+        let severity = variant(&mut fields, &Severity::ALL);
+        let risk_score = fields.next();
         // Those that are the parent's name are filled in when that is known.
         let mut named: Vec<Option<&[u8]>, TERMS> = Vec::new();
-        for _ in 0..next::<u8, A>(fields)? {
-            let value = optional(fields, next)?;
-            named
-                .push(value)
-                .map_err(|_| A::Error::custom("too many terms"))?;
+        for _ in 0..fields.next::<u8>() {
+            fields.failed |= named.push(fields.next()).is_err();
         }
-        let action = one_of(fields, &[Action::Exec, Action::Fork])?;
-        let matched: Option<(u32, Option<&[u8]>)> =
-            optional(fields, |fields| Ok((next(fields)?, next(fields)?)))?;
-        let time_ms = next(fields)?;
-        let boot_ms = next(fields)?;
-        let pid: u32 = next(fields)?;
-        let tid: Option<u32> = next(fields)?;
-        let uid = next(fields)?;
-        let path = |fields: &mut A| {
-            Ok(Path {
-                directory: next(fields)?,
-                name: next(fields)?,
-            })
-        };
-        let executable = optional(fields, path)?;
-        let args: &[u8] = next(fields)?;
-        let args_missing = next(fields)?;
-        let cwd = next(fields)?;
-        let mut before = pid.wrapping_add_signed(next(fields)?);
-        let parent = Parent {
-            pid: before,
-            executable: optional(fields, |fields| {
-                let directory: Option<&[u8]> = next(fields)?;
-                let own = executable.map(|own: Path<'_>| own.directory);
-                Ok(Path {
-                    directory: directory
-                        .or(own)
-                        .ok_or_else(|| A::Error::custom("a directory shared with nothing"))?,
-                    name: next(fields)?,
-                })
-            })?,
-        };
+        let action = variant(&mut fields, &[Action::Exec, Action::Fork]);
+        let matched: Option<(u32, Option<&[u8]>)> = fields
+            .next::<bool>()
+            .then(|| (fields.next(), fields.next()));
+        let time_ms = fields.next();
+        let boot_ms = fields.next();
+        let pid: u32 = fields.next();
+        let tid: Option<u32> = fields.next();
+        let uid = fields.next();
+        let executable = fields.next::<bool>().then(|| Path {
+            directory: fields.next(),
+            name: fields.next(),
+        });
+        let args: &[u8] = fields.next();
+        let args_missing = fields.next();
+        let cwd = fields.next();
+        let parent_pid = pid.wrapping_add_signed(fields.next());
+        let parent_executable = fields.next::<bool>().then(|| {
+            let directory: Option<&[u8]> = fields.next();
+            Path {
+                directory: fields.required(directory.or(executable.map(|own| own.directory))),
+                name: fields.next(),
+            }
+        });
         let mut ancestors = Vec::new();
-        for _ in 0..next::<u8, A>(fields)? {
-            before = before.wrapping_add_signed(next(fields)?);
+        let mut before = parent_pid;
+        for _ in 0..fields.next::<u8>() {
+            before = before.wrapping_add_signed(fields.next());
             let ancestor = Ancestor {
                 pid: before,
-                name: next(fields)?,
+                name: fields.next(),
             };
-            ancestors
-                .push(ancestor)
-                .map_err(|_| A::Error::custom("too many ancestors"))?;
+            fields.failed |= ancestors.push(ancestor).is_err();
         }
-        let mut terms = Vec::new();
-        for term in named {
-            let value = term.or(parent.executable.map(|path| path.name));
-            // As many as in `named`, so there is room.
-            let _ = terms.push(value.ok_or_else(|| A::Error::custom("a nameless parent"))?);
-        }
-        let matched_arg = match matched {
-            Some((index, bytes)) => Some(MatchedArg {
-                index,
-                bytes: bytes
-                    .or_else(|| argument(args, index))
-                    .ok_or_else(|| A::Error::custom("no such argument"))?,
-            }),
-            None => None,
-        };
-        Ok(Alert {
+        let flags = Flags::from_bits(fields.next());
+        let parent_name = parent_executable.map(|path| path.name);
+        let terms = named
+            .iter()
+            .map(|term| fields.required(term.or(parent_name)));
+        let terms = terms.collect();
+        let matched_arg = matched.map(|(index, bytes)| MatchedArg {
+            index,
+            bytes: fields.required(bytes.or_else(|| argument(args, index))),
+        });
+        fields.end(Alert {
             sequence,
             rule,
             severity,
@@ -304,11 +347,25 @@ impl<'de> Visitor<'de> for AlertFields {
             args,
             args_len: length(args).saturating_add(args_missing),
             cwd,
-            parent,
+            parent: Parent {
+                pid: parent_pid,
+                executable: parent_executable,
+            },
             ancestors,
-            flags: next(fields)?,
+            flags,
         })
     }
+}
+
+/// Takes a variant by its number.
+fn variant<'de, T: Copy, const N: usize, A: SeqAccess<'de>>(
+    fields: &mut Fields<'_, A>,
+    all: &[T; N],
+) -> T {
+    const { assert!(N > 0) };
+    let found = all.get(usize::from(fields.next::<u8>()));
+    fields.failed |= found.is_none();
+    *found.unwrap_or(&all[0])
 }
 
 /// An argument by its place in argv.

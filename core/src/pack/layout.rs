@@ -21,6 +21,8 @@ pub const GLOB_LEN: usize = 12;
 pub const RANGE_LEN: usize = 20;
 /// See [`FIELD_LEN`].
 pub const STEP_LEN: usize = 2;
+/// See [`FIELD_LEN`].
+pub const TRIGGER_LEN: usize = 4;
 /// Length of a list's element, an index or an atom.
 pub const ITEM_LEN: usize = 2;
 
@@ -43,7 +45,7 @@ pub enum Section {
     Ranges,
     /// In what order fields are evaluated to find rules to look at.
     Steps,
-    /// For each atom, the list of rules to look at if it holds.
+    /// For atoms, ascending, the list of rules to look at if one holds.
     Triggers,
     /// Lists: a count, then so many items.
     Lists,
@@ -66,8 +68,8 @@ pub const NOT: u16 = 1 << 15;
 pub const GLOB: u16 = 1 << 15;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
 pub const NO_SLOT: u8 = 0xFF;
-/// In a trigger or a rule: no list.
-pub const NO_LIST: u16 = 0xFFFF;
+/// In a trigger, instead of an atom: the rules that are looked at whatever holds.
+pub const ALWAYS: u16 = 0xFFFF;
 
 /// The number at `at`, which the caller knows to be in the record.
 #[inline(always)]

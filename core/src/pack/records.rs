@@ -3,9 +3,7 @@
 use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
-use super::{
-    AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, MAX_TERM_FIELDS, NO_LIST, NOT, Pack, RuleIndex,
-};
+use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, MAX_TERM_FIELDS, NOT, Pack, RuleIndex};
 use crate::alert::Severity;
 use crate::automaton::Automaton;
 use crate::field::Field;
@@ -280,24 +278,35 @@ impl<'a> Pack<'a> {
         })
     }
 
-    /// The list of rules to look at if `atom` holds. The list after the last atom's is of the
-    /// rules that must always be looked at.
-    pub(crate) fn trigger(&self, atom: usize) -> u16 {
-        self.triggers
-            .get(atom)
-            .map_or(NO_LIST, |&list| u16::from_le_bytes(list))
+    /// The rules to look at if `atom` holds; for [`ALWAYS`], those to look at in any case.
+    pub(crate) fn triggered(&self, atom: u16) -> impl Iterator<Item = u16> + use<'a> {
+        let place = self
+            .triggers
+            .binary_search_by_key(&atom, |record| le_u16(record, 0));
+        let list = place.ok().and_then(|place| self.triggers.get(place));
+        self.items(list.and_then(|record| self.whole_list(le_u16(record, 2))))
     }
 
     /// The number of atoms, those that only fill a field's last word included.
     pub(crate) fn atom_count(&self) -> usize {
-        self.triggers.len().saturating_sub(1)
+        let words = self
+            .fields
+            .last()
+            .map_or(0, |record| usize::from(record[1]) + usize::from(record[2]));
+        words * 64
     }
 
     /// The items of a list; none if there is no such list.
     #[inline]
     pub(crate) fn list(&self, index: u16) -> impl Iterator<Item = u16> + use<'a> {
-        let items = self.whole_list(index).unwrap_or(&[]);
-        items.iter().map(|&item| u16::from_le_bytes(item))
+        self.items(self.whole_list(index))
+    }
+
+    #[inline]
+    fn items(&self, list: Option<&'a [[u8; 2]]>) -> impl Iterator<Item = u16> + use<'a> {
+        list.unwrap_or(&[])
+            .iter()
+            .map(|&item| u16::from_le_bytes(item))
     }
 
     /// The items of a list, if all of them are there.

@@ -1,6 +1,7 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
-use super::{Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, NO_LIST, Pack, Section};
+use super::layout::le_u16;
+use super::{ALWAYS, Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, Pack, Section};
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
 use crate::glob;
@@ -17,12 +18,11 @@ impl Pack<'_> {
     pub(super) fn validate(&self) -> Result<(), Error> {
         check(Section::Rules, self.rules.len() <= MAX_RULES)?;
         check(Section::Globs, self.globs.len() < usize::from(GLOB))?;
-        check(Section::Lists, self.lists.len() <= usize::from(NO_LIST))?;
+        check(Section::Lists, self.lists.len() <= usize::from(u16::MAX))?;
         let indexed = self.validate_fields()?;
         self.validate_globs()?;
         self.validate_code()?;
-        let triggers = (0..=self.atom_count()).all(|atom| self.is_rule_list(self.trigger(atom)));
-        check(Section::Triggers, triggers && !self.triggers.is_empty())?;
+        self.validate_triggers()?;
         let steps = self
             .steps()
             .all(|step| step.field.is_none_or(|field| indexed.contains(field)));
@@ -96,6 +96,22 @@ impl Pack<'_> {
         Ok(())
     }
 
+    fn validate_triggers(&self) -> Result<(), Error> {
+        let mut previous = None;
+        for record in self.triggers {
+            let (atom, list) = (le_u16(record, 0), le_u16(record, 2));
+            let sound = previous < Some(atom)
+                && (atom == ALWAYS || usize::from(atom) < self.atom_count())
+                && self.whole_list(list).is_some()
+                && self
+                    .list(list)
+                    .all(|rule| usize::from(rule) < self.rules.len());
+            check(Section::Triggers, sound)?;
+            previous = Some(atom);
+        }
+        Ok(())
+    }
+
     // Lists of outputs and lists of rules are told apart by who refers to them.
 
     fn is_output_list(&self, list: u32) -> bool {
@@ -114,13 +130,5 @@ impl Pack<'_> {
 
     fn is_atom_list(&self, list: u16) -> bool {
         self.is_output_list(u32::from(list)) && self.list(list).all(|item| item & GLOB == 0)
-    }
-
-    fn is_rule_list(&self, list: u16) -> bool {
-        list == NO_LIST
-            || (self.whole_list(list).is_some()
-                && self
-                    .list(list)
-                    .all(|rule| usize::from(rule) < self.rules.len()))
     }
 }
