@@ -115,7 +115,7 @@ impl Severity {
 }
 
 /// What the process did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
     /// It started another program.
@@ -214,7 +214,7 @@ pub struct Alert<'a> {
 /// A captured event, whether or not a rule matches it. Not part of the alert stream: it
 /// goes from the capture to the writer of `peewit run --events`, and is bounded only by
 /// what lies between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ProcessEvent<'a> {
     /// What the process did.
@@ -228,19 +228,16 @@ pub struct ProcessEvent<'a> {
     /// The parent's process id; 0 if not known.
     pub ppid: u32,
     /// Its program.
-    #[serde(borrow)]
     pub executable: Option<&'a [u8]>,
     /// Its arguments, each ended by NUL.
     pub args: &'a [u8],
     /// Length of all arguments in bytes: more than that of `args` if the copy was cut.
     pub args_len: u32,
     /// Its working directory, if it was read.
-    #[serde(borrow)]
     pub cwd: Option<&'a [u8]>,
     /// Its real user id, if it was read.
     pub uid: Option<u32>,
     /// The parent's program.
-    #[serde(borrow)]
     pub parent_executable: Option<&'a [u8]>,
     /// Whether program, arguments and parent are all known.
     pub complete: bool,

@@ -18,8 +18,6 @@
 //! Almost every pattern of a pack is decided by [`crate::automaton`] without coming here:
 //! only what follows the first run of literals does.
 
-use core::ops::{BitAnd, BitOr, Shl};
-
 use crate::event::Reading;
 
 /// Longest pattern in positions (literals and `\?`).
@@ -105,44 +103,22 @@ pub fn matches(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
     if pattern == b"\\*" {
         return true;
     }
-    if pattern.len() < 64 {
-        run::<u64, 64>(pattern, text, reading)
-    } else {
-        run::<u128, 128>(pattern, text, reading)
-    }
-}
-
-/// A set of states, one bit each.
-trait States:
-    Copy
-    + PartialEq
-    + From<bool>
-    + BitAnd<Output = Self>
-    + BitOr<Output = Self>
-    + Shl<usize, Output = Self>
-{
-}
-impl States for u64 {}
-impl States for u128 {}
-
-fn run<S: States, const BITS: usize>(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
-    let (none, one) = (S::from(false), S::from(true));
     // Bytes that stand in the pattern get a class each, all others share class 0.
     let mut classes = [0u8; 256];
-    let mut accepts = [none; BITS];
+    let mut accepts = [0u128; MAX_POSITIONS + 1];
     let mut class_count = 1usize;
-    let (mut stays, mut any) = (none, none);
+    let (mut stays, mut any) = (0u128, 0u128);
     let mut positions = 0usize;
     for token in Tokens(pattern.iter()) {
-        if positions >= BITS - 1 {
+        if positions >= MAX_POSITIONS {
             return false;
         }
         match token {
             Token::Run => {
-                stays = stays | (one << positions);
+                stays |= 1 << positions;
                 continue;
             }
-            Token::One => any = any | (one << positions),
+            Token::One => any |= 1 << positions,
             Token::Byte(byte) => {
                 let class = &mut classes[usize::from(byte)];
                 if *class == 0 {
@@ -150,26 +126,26 @@ fn run<S: States, const BITS: usize>(pattern: &[u8], text: &[u8], reading: Readi
                     class_count += 1;
                 }
                 let mask = &mut accepts[usize::from(*class)];
-                *mask = *mask | (one << positions);
+                *mask |= 1 << positions;
             }
         }
         positions += 1;
     }
-    let accepted = one << positions;
+    let accepted = 1u128 << positions;
     let settled = stays & accepted;
-    let mut states = one;
+    let mut states = 1u128;
     for &byte in text {
         let byte = reading.byte(byte);
         let accept = accepts[usize::from(classes[usize::from(byte)])] | any;
         states = ((states & accept) << 1) | (states & stays);
-        if states == none {
+        if states == 0 {
             return false;
         }
-        if states & settled != none {
+        if states & settled != 0 {
             return true;
         }
     }
-    states & accepted != none
+    states & accepted != 0
 }
 
 #[cfg(test)]
@@ -292,7 +268,6 @@ mod tests {
             }
             let expected = naive(&tokens, &text);
             prop_assert_eq!(matches(&pattern, &text, PLAIN), expected);
-            prop_assert_eq!(run::<u128, 128>(&pattern, &text, PLAIN), expected);
         }
 
         #[test]

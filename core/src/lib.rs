@@ -25,3 +25,12 @@ pub mod glob;
 pub mod lineage;
 pub mod pack;
 pub mod terms;
+
+/// Bytes as text, if all of them are. `core::str::from_utf8` would be linked for this alone:
+/// what shows text needs `utf8_chunks` anyway.
+pub fn utf8(bytes: &[u8]) -> Option<&str> {
+    match bytes.utf8_chunks().next() {
+        None => Some(""),
+        Some(chunk) => Some(chunk.valid()).filter(|text| text.len() == bytes.len()),
+    }
+}

@@ -101,7 +101,7 @@ fn first_word(path: &core::ffi::CStr) -> Text {
     let read = read_file(path, &mut buffer).unwrap_or(&[]);
     let end = read.iter().position(|byte| !byte.is_ascii_graphic());
     let word = read.get(..end.unwrap_or(read.len())).unwrap_or(&[]);
-    text(core::str::from_utf8(word).unwrap_or(""))
+    text(peewit_core::utf8(word).unwrap_or(""))
 }
 
 /// 128 random bits, written as a machine id is.
@@ -112,7 +112,7 @@ fn random_id() -> Result<Text, Errno> {
     for (place, byte) in digits.chunks_exact_mut(2).zip(bytes) {
         place.copy_from_slice(&hex(byte));
     }
-    Ok(text(core::str::from_utf8(&digits).unwrap_or("")))
+    Ok(text(peewit_core::utf8(&digits).unwrap_or("")))
 }
 
 #[cfg(test)]

@@ -226,6 +226,12 @@ impl fmt::Write for Out<'_> {
         self.text(text);
         Ok(())
     }
+
+    /// Nobody formats anything: core's machinery for it would be linked only to stand in the
+    /// table of this trait's methods.
+    fn write_fmt(&mut self, _: fmt::Arguments<'_>) -> fmt::Result {
+        Err(fmt::Error)
+    }
 }
 
 impl Drop for Out<'_> {

@@ -11,9 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::cut::{Cut, cut_text};
 use super::{
     ANCESTORS, ARGS_LIMIT, Action, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent,
-    Path, RuleId, Severity, TERMS, TEXT_LIMIT,
+    Path, ProcessEvent, RuleId, Severity, TERMS, TEXT_LIMIT,
 };
 use crate::event::Block;
+use crate::utf8;
 
 /// Longest varint of a `u16`, a `u32` and a `u64`.
 const U16: usize = 3;
@@ -75,6 +76,14 @@ impl<'f, A> Fields<'f, A> {
                 T::default()
             }
         }
+    }
+
+    fn text<'de>(&mut self) -> &'de str
+    where
+        A: SeqAccess<'de>,
+    {
+        let text = utf8(self.next());
+        self.required(text)
     }
 
     /// What there has to be, an empty value if it is not.
@@ -156,10 +165,10 @@ impl<'de> Visitor<'de> for HeaderFields {
         let mut fields = Fields::new(&mut fields);
         let header = Header {
             version: fields.next(),
-            host_id: fields.next(),
-            host_name: fields.next(),
-            boot_id: fields.next(),
-            sensor_version: fields.next(),
+            host_id: fields.text(),
+            host_name: fields.text(),
+            boot_id: fields.text(),
+            sensor_version: fields.text(),
             pack_build: fields.next(),
             pack_crc: fields.next(),
             time_ms: fields.next(),
@@ -276,7 +285,7 @@ impl<'de> Visitor<'de> for AlertFields {
             }
             kind => {
                 fields.failed |= kind != 1;
-                RuleId::Text(fields.next())
+                RuleId::Text(fields.text())
             }
         };
         let severity = variant(&mut fields, &Severity::ALL);
@@ -286,7 +295,7 @@ impl<'de> Visitor<'de> for AlertFields {
         for _ in 0..fields.next::<u8>() {
             fields.failed |= named.push(fields.next()).is_err();
         }
-        let action = variant(&mut fields, &[Action::Exec, Action::Fork]);
+        let action = variant(&mut fields, &ACTIONS);
         let matched: Option<(u32, Option<&[u8]>)> = fields
             .next::<bool>()
             .then(|| (fields.next(), fields.next()));
@@ -356,6 +365,64 @@ impl<'de> Visitor<'de> for AlertFields {
         })
     }
 }
+
+impl Serialize for ProcessEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = Out {
+            inner: serializer.serialize_tuple(12)?,
+            result: Ok(()),
+        };
+        out.put(&(self.action as u8));
+        out.put(&self.time_ms);
+        for number in [self.pid, self.tid, self.ppid, self.args_len] {
+            out.put(&number);
+        }
+        out.put(self.args);
+        for bytes in [self.executable, self.cwd, self.parent_executable] {
+            out.put(&bytes);
+        }
+        out.put(&self.uid);
+        out.put(&self.complete);
+        out.end()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ProcessEvent<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple(12, EventFields)
+    }
+}
+
+struct EventFields;
+
+impl<'de> Visitor<'de> for EventFields {
+    type Value = ProcessEvent<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Fields::new(&mut fields);
+        let event = ProcessEvent {
+            action: variant(&mut fields, &ACTIONS),
+            time_ms: fields.next(),
+            pid: fields.next(),
+            tid: fields.next(),
+            ppid: fields.next(),
+            args_len: fields.next(),
+            args: fields.next(),
+            executable: fields.next(),
+            cwd: fields.next(),
+            parent_executable: fields.next(),
+            uid: fields.next(),
+            complete: fields.next(),
+        };
+        fields.end(event)
+    }
+}
+
+const ACTIONS: [Action; 2] = [Action::Exec, Action::Fork];
 
 /// Takes a variant by its number.
 fn variant<'de, T: Copy, const N: usize, A: SeqAccess<'de>>(

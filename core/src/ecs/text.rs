@@ -4,7 +4,7 @@ use core::fmt::{Result, Write};
 
 use super::digits::{decimal, hex};
 use super::time::write_time;
-use crate::alert::{Alert, Flags, Path};
+use crate::alert::{Alert, Flags, Path, RuleId};
 use crate::event::Block;
 
 /// Writes an alert as a line of text, without a line feed:
@@ -29,9 +29,9 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str
     out.write_char(' ')?;
     out.write_str(alert.severity.name())?;
     out.write_char(' ')?;
-    match rule_name {
-        Some(name) => escaped(out, name.as_bytes())?,
-        None => alert.rule.write(&mut Escaping(out))?,
+    match (rule_name, alert.rule) {
+        (Some(text), _) | (None, RuleId::Text(text)) => escaped(out, text.as_bytes())?,
+        (None, uuid) => uuid.write(out)?,
     }
     out.write_str(": ")?;
     if let Some(parent) = alert.parent.executable {
@@ -132,7 +132,7 @@ fn is_plain(byte: &u8) -> bool {
 
 fn escaped(out: &mut dyn Write, bytes: &[u8]) -> Result {
     for chunk in bytes.utf8_chunks() {
-        Escaping(out).write_str(chunk.valid())?;
+        escaped_text(out, chunk.valid())?;
         for byte in chunk.invalid() {
             out.write_str("\\x")?;
             hex(out, (*byte).into(), 2)?;
@@ -141,29 +141,24 @@ fn escaped(out: &mut dyn Write, bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// Escapes what goes through it.
-struct Escaping<'w>(&'w mut dyn Write);
-
-impl Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> Result {
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => {
-                    self.0.write_char('\\')?;
-                    self.0.write_char(c)?;
-                }
-                '\n' => self.0.write_str("\\n")?,
-                '\t' => self.0.write_str("\\t")?,
-                c if is_treacherous(c) => {
-                    self.0.write_str("\\u{")?;
-                    hex(self.0, u32::from(c), 1)?;
-                    self.0.write_char('}')?;
-                }
-                c => self.0.write_char(c)?,
+fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.write_char('\\')?;
+                out.write_char(c)?;
             }
+            '\n' => out.write_str("\\n")?,
+            '\t' => out.write_str("\\t")?,
+            c if is_treacherous(c) => {
+                out.write_str("\\u{")?;
+                hex(out, u32::from(c), 1)?;
+                out.write_char('}')?;
+            }
+            c => out.write_char(c)?,
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Control characters, and the format characters of Unicode that are not seen but change

@@ -7,6 +7,7 @@ use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, MAX_TERM_FIELDS, NOT, Pac
 use crate::alert::Severity;
 use crate::automaton::Automaton;
 use crate::field::Field;
+use crate::utf8;
 
 /// One rule of a pack.
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +186,7 @@ impl<'a> Pack<'a> {
         let record = self.rules.get(usize::from(index))?;
         let text = |at: usize| {
             let bytes = self.string(le_u32(record, at), le_u16(record, at + 4))?;
-            core::str::from_utf8(bytes).ok()
+            utf8(bytes)
         };
         let mut fields = [None; MAX_TERM_FIELDS];
         let numbers = record[40..40 + MAX_TERM_FIELDS].iter();
@@ -324,21 +325,11 @@ impl<'a> Pack<'a> {
 
 /// The first bytes of values that any of a field's automata does anything with; `None` if all.
 fn first_bytes([anchored, fold, unanchored, unanchored_fold]: &[Automaton; 4]) -> Option<[u64; 4]> {
-    if !unanchored.is_empty() || !unanchored_fold.is_empty() {
+    if !(fold.is_empty() && unanchored.is_empty() && unanchored_fold.is_empty()) {
         return None;
     }
-    let mut bytes = if anchored.is_empty() {
-        [0; 4]
-    } else {
-        anchored.first_bytes()?
-    };
-    if !fold.is_empty() {
-        let folded = fold.first_bytes()?;
-        for byte in 0..=255u8 {
-            let lower = byte.to_ascii_lowercase();
-            let continues = folded[usize::from(lower / 64)] >> (lower % 64) & 1;
-            bytes[usize::from(byte / 64)] |= continues << (byte % 64);
-        }
+    if anchored.is_empty() {
+        return Some([0; 4]);
     }
-    Some(bytes)
+    anchored.first_bytes()
 }

@@ -42,17 +42,13 @@ fn milliseconds(clock: c_int) -> u64 {
         .saturating_add(u64::try_from(time.nanoseconds).unwrap_or(0) / 1_000_000)
 }
 
+/// Not libc's `clock_gettime`, which finds the vDSO first: three quarters of a KiB to save 50 ns.
 #[cfg(target_pointer_width = "64")]
 fn read(clock: c_int) -> Option<Time> {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = Time::default();
     // SAFETY: `time` is where the result belongs.
-    (unsafe { libc::clock_gettime(clock, &mut time) } == 0).then_some(Time {
-        seconds: time.tv_sec,
-        nanoseconds: time.tv_nsec,
-    })
+    let result = unsafe { libc::syscall(libc::SYS_clock_gettime, clock, &mut time as *mut Time) };
+    (result == 0).then_some(time)
 }
 
 /// There `libc::timespec` is 32 bits wide. The call is in kernels since 5.1; older ones

@@ -116,7 +116,7 @@ fn text(field: &[c_char]) -> &str {
         .iter()
         .position(|&byte| byte == 0)
         .unwrap_or(bytes.len());
-    core::str::from_utf8(&bytes[..end]).unwrap_or("?")
+    peewit_core::utf8(&bytes[..end]).unwrap_or("?")
 }
 
 /// The host's name.
