@@ -37,12 +37,10 @@ fn without_unwinding() {
             .unwrap_or_default()
             .join("link.ld");
         println!("cargo::rustc-link-arg-bins=--strip-all");
+        // Functions of the same code are one.
+        println!("cargo::rustc-link-arg-bins=--icf=all");
         println!("cargo::rustc-link-arg-bins=--no-eh-frame-hdr");
         println!("cargo::rustc-link-arg-bins=--build-id=none");
-        // Nobody looks up symbols in it.
-        println!("cargo::rustc-link-arg-bins=--hash-style=sysv");
-        // Places for the start code to relocate, packed.
-        println!("cargo::rustc-link-arg-bins=--pack-dyn-relocs=relr");
         println!("cargo::rustc-link-arg-bins={}", script.display());
     }
 }

@@ -20,7 +20,7 @@ fn b3_there_is_no_allocator() {
     };
     let map = fs::read_to_string(map).expect("the linker's map");
     assert!(
-        map.contains("posix_spawn"),
+        map.contains("pthread_create"),
         "the map does not name what is linked in"
     );
     for allocator in [

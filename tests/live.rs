@@ -178,27 +178,28 @@ fn a_storm_on_busy_cpus_is_captured_whole() {
     storm_is_captured(4);
 }
 
-/// Padding argv past a sensor's buffer hides nothing: 6 MB of it, the word last.
+/// Padding argv past a sensor's buffer hides nothing: 6 MB of it, the word last. A copy of the shell starts
+/// the implant, so that no process before it holds the word.
 #[test]
 fn arguments_of_any_length_are_matched() {
     let _turn = alone();
     let Some((attack, sensor)) = scene(&[]) else {
         return;
     };
+    fs::copy("/bin/sh", attack.path("loader")).expect("a shell");
     let padding = "p".repeat(125_000);
-    let script = format!(
-        "ulimit -s unlimited; P={padding}; exec $X/dropper $X/implant {} id",
-        "$P ".repeat(48)
-    );
-    let path = attack.path("padded.sh");
-    fs::write(&path, script).expect("a script");
-    attack.shell(&format!("/bin/sh {path}"));
+    let arguments = "$P ".repeat(48);
+    let script = format!("P={padding}\n$X/implant {arguments} id\nexit 0\n");
+    fs::write(attack.path("padded"), script).expect("a script");
+    attack.shell("ulimit -s unlimited; $X/loader $X/padded");
     let alerts = sensor.wait_for_alerts(1);
     is_alert(
         &alerts[0],
         &[
-            ("kibana.alert.new_terms", json!(["dropper"])),
+            ("kibana.alert.new_terms", json!(["loader"])),
+            ("event.action", json!("exec")),
             ("peewit.alert.matched_arg", json!("id")),
+            ("peewit.alert.matched_arg_index", json!(49)),
             ("peewit.alert.truncated", json!(true)),
             ("peewit.alert.beyond_upstream", json!(true)),
         ],

@@ -89,7 +89,12 @@ struct Worker {
 impl Worker {
     fn exec(&mut self, pid: u32, tid: u32) {
         // First of all, and before any lock, what is gone when the program is.
-        let (args, executable) = self.sensor.proc.look(pid, &mut self.arguments, self.path);
+        let (args, executable) =
+            self.sensor
+                .proc
+                .look(pid, &mut self.arguments, self.path, &mut || {
+                    STATE.lock(self.me).unsettle(pid)
+                });
         let args = args.ok().map(|()| self.arguments.block());
         let executable = executable.ok();
         let exec = Exec {

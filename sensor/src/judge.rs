@@ -3,7 +3,7 @@
 use heapless::Vec;
 use peewit_core::alert::Action;
 use peewit_core::engine::{Engine, Evaluation};
-use peewit_core::field::Field;
+use peewit_core::field::{Field, FieldSet};
 use peewit_core::lineage::{Image, MAX_FACTS, MAX_FORK_RULES};
 use peewit_core::pack::{AtomId, Kinds, MAX_RULES, RuleIndex};
 
@@ -21,6 +21,15 @@ const PARENT_FIELDS: [Field; 6] = [
 
 /// Fields in which the fork of a process differs from its exec, apart from the parent's.
 const FORK_FIELDS: [Field; 3] = [Field::EventAction, Field::ProcessPid, Field::ParentPid];
+
+/// Fields in which every event is like the last one: they are evaluated once.
+const SAME_FIELDS: FieldSet = FieldSet::of(&[
+    Field::HostOsType,
+    Field::HostId,
+    Field::EventKind,
+    Field::EventCategory,
+    Field::EventType,
+]);
 
 /// A set of rules: a bit for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +85,7 @@ impl Judge {
 
     /// Finds the rules that hold for an event of these kinds, from the beginning.
     pub fn find(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>, kinds: Kinds) -> Rules {
-        self.evaluation.clear();
+        self.evaluation.clear_but(SAME_FIELDS);
         let rules = self.evaluate(engine, subject, kinds);
         self.beyond_upstream = self.evaluation.beyond_upstream();
         rules

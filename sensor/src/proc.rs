@@ -144,12 +144,14 @@ impl Proc {
     /// held up by a thread above it on its CPU may end at any moment, and both are gone then.
     ///
     /// Each is an error if it could not be read, all of it; [`Errno::NOT_FOUND`] if the process has ended. A kernel thread has
-    /// no program, and no arguments.
+    /// no program, and no arguments. `delayed` is called before the rest of long arguments is read, which takes
+    /// milliseconds.
     pub fn look<'b>(
         &self,
         pid: u32,
         arguments: &mut Arguments<'_>,
         path: &'b mut [u8],
+        delayed: &mut dyn FnMut(),
     ) -> (Result<(), Errno>, Result<Executable<'b>, Errno>) {
         arguments.release();
         let file = match self.file(pid, b"cmdline") {
@@ -161,9 +163,12 @@ impl Proc {
         let executable = self.executable(pid, path);
         let read = match begun {
             // Nothing more: there were exactly so many bytes, or the process has ended.
-            Ok(true) => arguments
-                .go_on(&file)
-                .and_then(|rest| if rest == 0 { self.alive(pid) } else { Ok(()) }),
+            Ok(true) => {
+                delayed();
+                arguments
+                    .go_on(&file)
+                    .and_then(|rest| if rest == 0 { self.alive(pid) } else { Ok(()) })
+            }
             Ok(false) if arguments.length == 0 && executable.is_err() => Err(Errno::NOT_FOUND),
             Ok(false) => Ok(()),
             Err(error) => Err(error),
@@ -317,7 +322,7 @@ mod tests {
         let expected = std::env::current_exe().unwrap();
         let mut small = [0; 4096];
         let mut arguments = Arguments::new(&mut small);
-        let (read, looked) = proc.look(me, &mut arguments, &mut buffer);
+        let (read, looked) = proc.look(me, &mut arguments, &mut buffer, &mut || ());
         assert_eq!(
             (read, looked.unwrap().path),
             (Ok(()), expected.as_os_str().as_encoded_bytes())
@@ -332,7 +337,7 @@ mod tests {
         proc.processes(|pid| found |= pid == me).unwrap();
         assert!(found);
         assert_eq!(proc.ids(0), Err(Errno::NOT_FOUND));
-        let gone = proc.look(0, &mut arguments, &mut buffer);
+        let gone = proc.look(0, &mut arguments, &mut buffer, &mut || ());
         assert_eq!(gone, (Err(Errno::NOT_FOUND), Err(Errno::NOT_FOUND)));
     }
 

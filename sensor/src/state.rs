@@ -5,7 +5,7 @@ mod seeds;
 
 use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent};
 use peewit_core::engine::Engine;
-use peewit_core::lineage::Parent as Kin;
+use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
 
 use crate::judge::{Judge, Rules};
@@ -189,6 +189,12 @@ impl State {
             Kin::None => (0, true),
             Kin::Lost => (0, false),
         }
+    }
+
+    /// An exec of this process is being read, and that takes long: another CPU may have pulled the process and let it
+    /// run. What it starts meanwhile must not be judged by the program that it ran before.
+    pub fn unsettle(&mut self, pid: u32) {
+        self.lineage.exec(pid, &Image::LOST);
     }
 
     /// Enters an exec that was judged: alerts first, then the process' new program.

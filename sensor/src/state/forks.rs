@@ -57,6 +57,7 @@ impl State {
                 if unknown { child } else { parent },
                 &mut describer.arguments,
                 describer.path,
+                &mut || (),
             );
             let executable = executable.ok().map(|executable| executable.path);
             if unknown {

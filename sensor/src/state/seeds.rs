@@ -13,9 +13,10 @@ impl State {
         let Some(describer) = &mut self.describer else {
             return;
         };
-        let (args, executable) = sensor
-            .proc
-            .look(pid, &mut describer.arguments, describer.path);
+        let (args, executable) =
+            sensor
+                .proc
+                .look(pid, &mut describer.arguments, describer.path, &mut || ());
         let parent = sensor.proc.ids(pid).map_or(0, |ids| ids.parent);
         match executable {
             Ok(executable) => {
