@@ -131,8 +131,7 @@ impl Event for Constants {
 }
 
 /// The fields in which one exec event is like another: the sensor does not evaluate them again.
-const SAME: FieldSet =
-    FieldSet::of(&[Field::HostOsType, Field::EventCategory, Field::EventAction]);
+const SAME: FieldSet = FieldSet::of(&[Field::HostOsType, Field::EventCategory, Field::EventAction]);
 
 /// Owned parts of an event.
 struct Owned {

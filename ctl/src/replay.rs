@@ -35,8 +35,21 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = NoveltyForm::Device)]
     novelty: NoveltyForm,
     /// ECS process events, one JSON object a line; - for standard input
-    #[arg(required = true, value_name = "EVENTS.ndjson")]
-    events: PathBuf,
+    #[arg(value_name = "EVENTS.ndjson")]
+    events: Option<PathBuf>,
+}
+
+impl Options {
+    /// The rules and the events. With no option between them, `--rules` has taken the events too.
+    fn paths(&self) -> Result<(&[PathBuf], &Path), Error> {
+        match (&self.events, self.rules.split_last()) {
+            (Some(events), _) => Ok((&self.rules, events)),
+            (None, Some((events, rules))) if !rules.is_empty() => Ok((rules, events)),
+            _ => Err(Error::new(
+                "no events: name a file, or - for standard input",
+            )),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,10 +70,11 @@ struct Match<'t> {
 
 /// Nothing is printed before the whole input has been read: a bad line leaves nothing half done.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let pack = rules::load(&options.rules)?;
-    let pack = Pack::parse(&pack).map_err(|error| Error::file(&options.rules[0], error))?;
+    let (rule_paths, events) = options.paths()?;
+    let pack = rules::load(rule_paths)?;
+    let pack = Pack::parse(&pack).map_err(|error| Error::file(&rule_paths[0], error))?;
     let engine = Engine::new(pack, Limits::Upstream);
-    let text = read(&options.events)?;
+    let text = read(events)?;
     let progress = progress_bar(text.len());
     let mut output = Vec::new();
     let mut matches = Vec::new();
@@ -72,7 +86,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .filter(|(_, line)| !line.trim().is_empty())
     {
         progress.inc(line.len() as u64 + 1);
-        let fail = |malformed: Malformed| at_line(&options.events, number, malformed);
+        let fail = |malformed: Malformed| at_line(events, number, malformed);
         let record = Record::parse(line).map_err(fail)?;
         let mut rules: Vec<RuleIndex> = Vec::new();
         evaluation.clear();
@@ -109,7 +123,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let mut novelty = Novelty::new(options.novelty, first_ms.unwrap_or(0));
         for found in &matches {
             alert(&engine, found, &mut novelty, &mut output)
-                .map_err(|malformed| at_line(&options.events, found.number, malformed))?;
+                .map_err(|malformed| at_line(events, found.number, malformed))?;
         }
         if novelty.forgotten() > 0 {
             eprintln!(

@@ -26,7 +26,14 @@ pub unsafe fn start(argv: *const *const c_char) -> c_int {
     // environment is empty.
     unsafe {
         let environment = [null::<c_char>()];
-        let error = libc::posix_spawn(&mut pid, *argv, null(), null(), argv.cast(), environment.as_ptr().cast());
+        let error = libc::posix_spawn(
+            &mut pid,
+            *argv,
+            null(),
+            null(),
+            argv.cast(),
+            environment.as_ptr().cast(),
+        );
         if error != 0 {
             return error;
         }
@@ -42,5 +49,9 @@ pub unsafe fn start(argv: *const *const c_char) -> c_int {
 pub unsafe fn number(text: *const c_char) -> u32 {
     // SAFETY: as the caller vouches.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-    bytes.iter().fold(0u32, |number, &byte| number.wrapping_mul(10).wrapping_add(u32::from(byte.wrapping_sub(b'0'))))
+    bytes.iter().fold(0u32, |number, &byte| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u32::from(byte.wrapping_sub(b'0')))
+    })
 }
