@@ -193,7 +193,7 @@ pub struct Alert<'a> {
     pub pid: u32,
     /// The thread that made the call, nearly always `pid`.
     pub tid: u32,
-    /// Its real user id, if it could be read.
+    /// Its effective user id, if it could be read.
     pub uid: Option<u32>,
     /// Its program, without ` (deleted)`: see [`Flags::DELETED`].
     pub executable: Option<Path<'a>>,
@@ -235,7 +235,7 @@ pub struct ProcessEvent<'a> {
     pub args_len: u32,
     /// Its working directory, if it was read.
     pub cwd: Option<&'a [u8]>,
-    /// Its real user id, if it was read.
+    /// Its effective user id, if it was read.
     pub uid: Option<u32>,
     /// The parent's program.
     pub parent_executable: Option<&'a [u8]>,

@@ -5,7 +5,7 @@
 #![no_std]
 #![no_main]
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr::null;
 
 use peewit_test_programs::{abort, start};
@@ -23,7 +23,7 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     // SAFETY: argv has argc strings and a null pointer behind them.
     unsafe {
         let first = *argv.add(1);
-        if argc == 3 && *first == b'-' as c_char && *first.add(1) == b's' as c_char {
+        if argc == 3 && CStr::from_ptr(first) == c"-s" {
             return start([*argv.add(2), c"id".as_ptr(), null()].as_ptr());
         }
         start(argv.add(1))

@@ -44,9 +44,9 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         if status != 0 {
             return 1;
         }
-        if rate != 0 {
+        if let Some(pause) = 1_000_000u32.checked_div(rate) {
             // SAFETY: sleeps.
-            unsafe { libc::usleep(1_000_000 / rate) };
+            unsafe { libc::usleep(pause) };
         }
     }
     0
