@@ -131,9 +131,9 @@ impl Drop for Hogs {
 /// B9: every exec of a storm is captured with its program and its arguments.
 ///
 /// A CPU that falls idle may pull the task that the capture thread has just preempted, and let it run and
-/// end before it was read: once in some ten thousand. That exec is then seen and counted as incomplete,
-/// and not more than one in a thousand may be.
-fn storm_is_captured(hogs: usize) {
+/// end before it was read: one or two in ten thousand on idle CPUs. Such an exec is seen and counted as
+/// incomplete. `incomplete` is how many there may be.
+fn storm_is_captured(hogs: usize, incomplete: usize) {
     let _turn = alone();
     if !root() {
         return;
@@ -162,7 +162,7 @@ fn storm_is_captured(hogs: usize) {
         .filter_map(|event| event["process.args"][1].as_str()?.parse().ok())
         .collect();
     assert!(
-        numbers.len() >= STORM - STORM / 1000,
+        numbers.len() >= STORM - incomplete,
         "{} of {STORM}: {said}",
         numbers.len()
     );
@@ -170,12 +170,12 @@ fn storm_is_captured(hogs: usize) {
 
 #[test]
 fn a_storm_on_idle_cpus_is_captured_whole() {
-    storm_is_captured(0);
+    storm_is_captured(0, 5);
 }
 
 #[test]
 fn a_storm_on_busy_cpus_is_captured_whole() {
-    storm_is_captured(4);
+    storm_is_captured(4, 1);
 }
 
 /// Padding argv past a sensor's buffer hides nothing: 6 MB of it, the word last. A copy of the shell starts

@@ -168,11 +168,6 @@ impl<'a> Engine<'a> {
         self.kinds
     }
 
-    /// Whether some rule asks for `field`.
-    pub fn asks_for(&self, field: Field) -> bool {
-        self.index_of(field).is_some()
-    }
-
     /// Calls `matched` once for each rule that can hold for an event of these `kinds` and whose
     /// condition holds for `event`.
     ///

@@ -36,3 +36,20 @@ impl Iterator for Args {
         Some(unsafe { CStr::from_ptr(first) })
     }
 }
+
+/// Makes the C library's `main` of a function that takes [`Args`] and gives the exit status. For the
+/// program, not the library: a test harness has a `main` of its own.
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        /// Called by the C library, and by nobody else.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(
+            argc: ::core::ffi::c_int,
+            argv: *const *const ::core::ffi::c_char,
+        ) -> ::core::ffi::c_int {
+            // SAFETY: handed on as they came.
+            ::core::ffi::c_int::from($main(unsafe { $crate::sys::arguments(argc, argv) }))
+        }
+    };
+}
