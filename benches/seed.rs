@@ -333,8 +333,8 @@ fn benchmark(criterion: &mut Criterion) {
         });
         matched
     };
-    let globset: Peer<GlobSet> = Peer::new(&rule.condition);
-    let star_loop: Peer<StarLoop> = Peer::new(&rule.condition);
+    let globset: Peer<GlobSet> = Peer::new(&rule.queries[0].condition);
+    let star_loop: Peer<StarLoop> = Peer::new(&rule.queries[0].condition);
     for (place, event) in events.iter().enumerate() {
         let expected = MATCHING.contains(&place);
         assert_eq!(

@@ -12,9 +12,9 @@ use peewit_core::pack::{
 };
 
 use crate::automata::{Item, Trie, When};
-use crate::elastic::Rule;
 use crate::expr::{Atom, Pattern, Test, Token};
 use crate::plan;
+use crate::rule::{Kind, Query, Rule};
 
 /// Why rules do not fit into a pack together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,14 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
     writer.finish(build)
 }
 
+/// The query of a rule that is no sequence.
+fn one_query(rule: &Rule) -> Result<&Query, TooLarge> {
+    match rule.queries.as_slice() {
+        [query] => Ok(query),
+        _ => Err(TooLarge("sequences".into())),
+    }
+}
+
 /// All atoms of all rules, numbered: a field's atoms begin a new word of 64.
 struct Atoms<'r> {
     fields: BTreeMap<Field, Vec<&'r Atom>>,
@@ -62,7 +70,7 @@ impl<'r> Atoms<'r> {
     fn of(rules: &'r [Rule]) -> Result<Self, TooLarge> {
         let mut sets: BTreeMap<Field, BTreeSet<&Atom>> = BTreeMap::new();
         for rule in rules {
-            rule.condition.atoms(&mut |atom| {
+            one_query(rule)?.condition.atoms(&mut |atom| {
                 sets.entry(atom.field).or_default().insert(atom);
             });
         }
@@ -151,6 +159,9 @@ impl Writer {
             let mut ranges = 0u16;
             for (test, numbers) in tests {
                 match test {
+                    Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {
+                        return Err(TooLarge("lengths and regular expressions".into()));
+                    }
                     Test::Pattern(pattern) => patterns.add(self, pattern, &numbers)?,
                     Test::Range(low, high) => {
                         ranges += 1;
@@ -217,7 +228,8 @@ impl Writer {
     fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
         for rule in rules {
             let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
-            let jumps = plan::jumps(&rule.condition);
+            let Query { condition, keys } = one_query(rule)?;
+            let jumps = plan::jumps(condition);
             bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
             for jump in &jumps {
                 let target = |target: u16| {
@@ -244,18 +256,22 @@ impl Writer {
             }
             record.extend((first as u16).to_le_bytes());
             record.extend((jumps.len() as u16).to_le_bytes());
-            for seconds in [rule.window_s, rule.lookback_s, rule.interval_s] {
+            let window_s = match rule.kind {
+                Kind::NewTerms { window_s } => window_s,
+                _ => 0,
+            };
+            for seconds in [window_s, rule.lookback_s, rule.interval_s] {
                 record.extend(seconds.to_le_bytes());
             }
             let mut terms = [0xFF; MAX_TERM_FIELDS];
-            for (slot, field) in terms.iter_mut().zip(&rule.new_terms) {
+            for (slot, field) in terms.iter_mut().zip(keys) {
                 *slot = field.number();
             }
             record.extend(terms);
             record.extend([
                 rule.severity as u8,
                 rule.risk_score,
-                plan::kinds(&rule.condition).0,
+                plan::kinds(condition).0,
             ]);
             record.resize(pack::RULE_LEN, 0);
             self.section(Section::Rules).extend(record);
@@ -268,8 +284,9 @@ impl Writer {
         let mut steps: BTreeMap<(u8, Field), u8> = BTreeMap::new();
         let (mut always, mut always_kinds) = (Vec::new(), 0);
         for (number, rule) in rules.iter().enumerate() {
-            let kinds = plan::kinds(&rule.condition).0;
-            match plan::triggers(&rule.condition) {
+            let condition = &one_query(rule)?.condition;
+            let kinds = plan::kinds(condition).0;
+            match plan::triggers(condition) {
                 Some(found) => {
                     for atom in found {
                         triggered

@@ -11,33 +11,7 @@ use toml::Spanned;
 use crate::diagnostic::Located;
 use crate::expr::Node;
 use crate::kql;
-
-/// A rule, ready for a pack.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    /// `rule_id`
-    pub id: String,
-    /// `name`
-    pub name: String,
-    /// `author`, joined by `, `.
-    pub author: String,
-    /// Ids of ATT&CK tactics, techniques and subtechniques, joined by a space.
-    pub attack: String,
-    /// `severity`
-    pub severity: Severity,
-    /// `risk_score`, 0 to 100.
-    pub risk_score: u8,
-    /// The query's condition.
-    pub condition: Node,
-    /// Fields of a `new_terms` rule; empty for a `query` rule.
-    pub new_terms: Vec<Field>,
-    /// `history_window_start`, seconds before now.
-    pub window_s: u32,
-    /// `from`, seconds before now.
-    pub lookback_s: u32,
-    /// `interval`, seconds.
-    pub interval_s: u32,
-}
+use crate::rule::{Kind, Query, Rule};
 
 #[derive(Deserialize)]
 struct File {
@@ -58,6 +32,10 @@ struct Keys {
     severity: Spanned<String>,
     from: Option<Spanned<String>>,
     interval: Option<Spanned<String>>,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    references: Vec<String>,
     #[serde(default)]
     threat: Vec<Threat>,
     new_terms: Option<Spanned<NewTerms>>,
@@ -165,9 +143,12 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
             "risk_score is a whole number from 0 to 100",
         ));
     };
-    let (fields, window_s) = match new_terms {
-        Some(terms) => terms_of(terms)?,
-        None => (Vec::new(), 0),
+    let (keys_of_query, kind) = match new_terms {
+        Some(terms) => {
+            let (fields, window_s) = terms_of(terms)?;
+            (fields, Kind::NewTerms { window_s })
+        }
+        None => (Vec::new(), Kind::Query),
     };
     Ok(Rule {
         id: keys.rule_id.into_inner(),
@@ -176,9 +157,13 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
         attack: attack(&keys.threat),
         severity,
         risk_score,
-        condition: Node::new(&expr),
-        new_terms: fields,
-        window_s,
+        tags: keys.tags,
+        references: keys.references,
+        kind,
+        queries: vec![Query {
+            condition: Node::new(&expr),
+            keys: keys_of_query,
+        }],
         lookback_s: keys
             .from
             .map_or(Ok(DEFAULT_LOOKBACK_S), |from| ago(&from))?,

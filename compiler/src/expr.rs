@@ -51,6 +51,13 @@ pub enum Test {
     Pattern(Pattern),
     /// It is a number in this range, both ends included.
     Range(i64, i64),
+    /// Its length in UTF-16 units, as Elasticsearch counts, is in this range, both ends included.
+    Length(i64, i64),
+    /// A regular expression over the whole value: in the syntax of the `regex-syntax` crate, over bytes (`(?-u)`),
+    /// with a `.*` on either side where it may stand anywhere. What folds case says so itself (`(?i)`).
+    Regex(String),
+    /// It begins with the whole value of another field.
+    BeginsWith(Field),
 }
 
 /// A list of tests over one field: holds if any value of the field passes any of them.

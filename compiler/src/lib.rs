@@ -2,7 +2,7 @@
 //!
 //! A host library: it reads rule text, which no device ever does. The way of a rule:
 //!
-//! `source` (files) -> `elastic` (a rule) -> `kql` (its query) -> `expr` (a condition in normal form) -> `plan`
+//! `source` (files) -> `elastic` (a `rule`) -> `kql` (its query) -> `expr` (a condition in normal form) -> `plan`
 //! (triggers, order, jumps) and `automata` (the patterns of each field) -> `assemble` (the pack).
 
 mod assemble;
@@ -12,6 +12,7 @@ pub mod elastic;
 pub mod expr;
 pub mod kql;
 mod plan;
+pub mod rule;
 pub mod source;
 
 pub use assemble::{TooLarge, assemble};

@@ -56,6 +56,7 @@ fn possible(node: &Node, action: &str) -> bool {
 fn holds(atom: &Atom, value: &str) -> bool {
     atom.tests.iter().any(|test| match test {
         Test::Range(..) => false,
+        Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => true,
         Test::Pattern(Pattern { tokens, fold }) => {
             let literals = tokens
                 .iter()
@@ -142,7 +143,8 @@ fn breadth(atom: &Atom) -> f64 {
 fn test_breadth(test: &Test) -> f64 {
     match test {
         Test::Range(low, high) if low == high => 0.01,
-        Test::Range(..) => 0.5,
+        Test::Range(..) | Test::Length(..) => 0.5,
+        Test::Regex(_) | Test::BeginsWith(_) => 0.1,
         Test::Pattern(pattern) => {
             let literals = pattern
                 .tokens

@@ -6,8 +6,9 @@ use std::{fs, io};
 use peewit_core::field::{Cost, Field};
 
 use crate::diagnostic::{Diagnostic, Located};
-use crate::elastic::{self, Rule};
+use crate::elastic;
 use crate::expr::Node;
+use crate::rule::Rule;
 
 /// What came of a number of files.
 #[derive(Debug, Default)]
@@ -138,7 +139,11 @@ impl Sources {
 /// A field that no device has and without which the rule cannot hold.
 fn needs_absent(rule: &Rule) -> Option<Field> {
     let absent = |field: Field| (field.cost() == Cost::Absent).then_some(field);
-    impossible(&rule.condition).or_else(|| rule.new_terms.iter().copied().find_map(absent))
+    let conditions = rule.queries.iter().map(|query| &query.condition);
+    conditions
+        .into_iter()
+        .find_map(impossible)
+        .or_else(|| rule.keys().find_map(absent))
 }
 
 fn impossible(node: &Node) -> Option<Field> {

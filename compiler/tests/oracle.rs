@@ -89,6 +89,7 @@ fn naive(expr: &Expr, event: &Recorded) -> bool {
                 .into_iter()
                 .any(|value| naive_glob(&pattern.tokens, value))
         }
+        Expr::Is(..) => unreachable!("KQL has no other tests"),
     }
 }
 
@@ -135,10 +136,11 @@ fn to_kql(expr: &Expr) -> String {
                 format!("{}:\"{text}\"", field.name())
             }
         }
+        Expr::Is(..) => unreachable!("KQL has no other tests"),
     }
 }
 
-fn rule(number: usize, query: &str) -> elastic::Rule {
+fn rule(number: usize, query: &str) -> peewit_compiler::rule::Rule {
     let text = format!(
         "[rule]\nrule_id = \"r{number}\"\nname = \"n\"\ntype = \"query\"\nlanguage = \"kuery\"\nrisk_score = 1\nseverity = \"low\"\nquery = '''\n{query}\n'''\n"
     );
