@@ -7,11 +7,12 @@ use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
 
 use crate::judge::{Judge, Rules};
+use crate::late::Late;
 use crate::netlink::{Notice, parse};
 use crate::outlet::matched_arg;
 use crate::proc::{Arguments, PATH_MAX};
 use crate::state::{Exec, SENSOR, STATE, Sensor};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::{
     Connector, Errno, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms,
     thread_id,
@@ -154,7 +155,13 @@ fn handle(
         if !rules.is_empty() {
             subject.read_all();
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
-            while let (false, Some(rule)) = (matched.is_full(), rest.pop()) {
+            while let Some(rule) = rest.pop() {
+                if let Some(rule) = sensor.engine.pack().rule(rule) {
+                    subject.read_keys(rule.terms.iter());
+                }
+                if matched.is_full() {
+                    continue;
+                }
                 let arg = matched_arg(sensor.engine, judge.evaluation(), rule, args, false);
                 // There is room.
                 let _ = matched.push((rule, arg));

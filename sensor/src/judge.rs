@@ -9,8 +9,8 @@ use peewit_core::pack::{AtomId, Kinds, MAX_RULES, RuleIndex};
 
 use crate::subject::{Parent, Subject};
 
-/// Fields that speak of the parent.
-const PARENT_FIELDS: [Field; 6] = [
+/// Fields of the parent that are evaluated when it execs itself, and kept with it.
+const FACT_FIELDS: [Field; 6] = [
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
@@ -19,8 +19,28 @@ const PARENT_FIELDS: [Field; 6] = [
     Field::ParentPid,
 ];
 
+/// All fields that speak of the parent.
+const PARENT_FIELDS: [Field; 11] = [
+    Field::ParentExecutable,
+    Field::ParentName,
+    Field::ParentArgs,
+    Field::ParentArgsCount,
+    Field::ParentCommandLine,
+    Field::ParentPid,
+    Field::ParentEntityId,
+    Field::ParentWorkingDirectory,
+    Field::ParentInteractive,
+    Field::ParentUserId,
+    Field::ParentGroupId,
+];
+
 /// Fields in which the fork of a process differs from its exec, apart from the parent's.
-const FORK_FIELDS: [Field; 3] = [Field::EventAction, Field::ProcessPid, Field::ParentPid];
+const FORK_FIELDS: [Field; 4] = [
+    Field::EventAction,
+    Field::ProcessPid,
+    Field::ParentPid,
+    Field::ProcessEntityId,
+];
 
 /// Fields in which every event is like the last one: they are evaluated once.
 const SAME_FIELDS: FieldSet = FieldSet::of(&[
@@ -110,12 +130,7 @@ impl Judge {
         subject.parent = Parent::Itself;
         self.evaluation.forget(&PARENT_FIELDS);
         self.facts_lost = engine
-            .facts(
-                &mut self.evaluation,
-                subject,
-                &PARENT_FIELDS,
-                &mut self.facts,
-            )
+            .facts(&mut self.evaluation, subject, &FACT_FIELDS, &mut self.facts)
             .is_err();
         self.fork_rules.clear();
         if engine.kinds().meets(Kinds::FORK) {

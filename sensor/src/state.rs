@@ -9,10 +9,11 @@ use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
 
 use crate::judge::{Judge, Rules};
+use crate::late::Late;
 use crate::netlink::{Notice, parse};
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::{Connector, Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
 
 /// What does not change once the sensor runs.

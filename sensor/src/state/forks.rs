@@ -6,8 +6,9 @@ use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
 use crate::judge::Rules;
+use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::real_ms;
 
 impl State {
