@@ -463,7 +463,7 @@ mod tests {
             show(&mut late, Field::ProcessWorkingDirectory, whose),
             "/usr"
         );
-        assert_eq!(show(&mut late, Field::SessionLeaderName, whose), "Lost");
+        assert_eq!(show(&mut late, Field::ContainerId, whose), "Lost");
         let mut later = Late::new(&proc, &mut []);
         assert_eq!(
             show(&mut later, Field::ProcessWorkingDirectory, whose),
