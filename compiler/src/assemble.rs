@@ -7,8 +7,8 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_TERM_FIELDS, NO_SLOT,
-    NOT, Pack, Section, VERSION,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_STAGES, MAX_TERM_FIELDS,
+    NO_SLOT, NOT, Pack, Section, VERSION,
 };
 
 use crate::automata::{Item, Trie, When};
@@ -43,7 +43,8 @@ fn bounded(what: &str, count: usize, limit: usize) -> Result<(), TooLarge> {
 /// # Errors
 /// They exceed a capacity of the format.
 pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
-    bounded("rules", rules.len(), MAX_RULES)?;
+    let queries = rules.iter().map(|rule| rule.queries.len()).sum();
+    bounded("rules and stages of sequences", queries, MAX_RULES)?;
     let atoms = Atoms::of(rules)?;
     let mut writer = Writer::default();
     writer.fields(&atoms)?;
@@ -52,12 +53,9 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
     writer.finish(build)
 }
 
-/// The query of a rule that is no sequence.
-fn one_query(rule: &Rule) -> Result<&Query, TooLarge> {
-    match rule.queries.as_slice() {
-        [query] => Ok(query),
-        _ => Err(TooLarge("sequences".into())),
-    }
+/// The queries of all rules, in the order of their numbers in the pack.
+fn queries(rules: &[Rule]) -> impl Iterator<Item = &Query> {
+    rules.iter().flat_map(|rule| &rule.queries)
 }
 
 /// All atoms of all rules, numbered: a field's atoms begin a new word of 64.
@@ -69,8 +67,8 @@ struct Atoms<'r> {
 impl<'r> Atoms<'r> {
     fn of(rules: &'r [Rule]) -> Result<Self, TooLarge> {
         let mut sets: BTreeMap<Field, BTreeSet<&Atom>> = BTreeMap::new();
-        for rule in rules {
-            one_query(rule)?.condition.atoms(&mut |atom| {
+        for query in queries(rules) {
+            query.condition.atoms(&mut |atom| {
                 sets.entry(atom.field).or_default().insert(atom);
             });
         }
@@ -227,55 +225,76 @@ impl Writer {
 
     fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
         for rule in rules {
-            let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
-            let Query { condition, keys } = one_query(rule)?;
-            let jumps = plan::jumps(condition);
-            bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
-            for jump in &jumps {
-                let target = |target: u16| {
-                    if target >= pack::FAIL {
-                        target
-                    } else {
-                        target + first as u16
-                    }
-                };
-                let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
-                for value in [atom, target(jump.then), target(jump.otherwise)] {
-                    self.u16(Section::Code, value);
-                }
+            bounded("stages of a sequence", rule.queries.len(), MAX_STAGES)?;
+            for (stage, query) in rule.queries.iter().enumerate() {
+                self.rule(rule, stage, query, atoms)?;
             }
-            let mut record = Vec::with_capacity(pack::RULE_LEN);
-            for text in [&rule.id, &rule.name, &rule.author, &rule.attack] {
-                bounded(
-                    "bytes in a rule's title, authors or techniques",
-                    text.len(),
-                    usize::from(u16::MAX),
-                )?;
-                record.extend(self.string(text.as_bytes()).to_le_bytes());
-                record.extend((text.len() as u16).to_le_bytes());
-            }
-            record.extend((first as u16).to_le_bytes());
-            record.extend((jumps.len() as u16).to_le_bytes());
-            let window_s = match rule.kind {
-                Kind::NewTerms { window_s } => window_s,
-                _ => 0,
-            };
-            for seconds in [window_s, rule.lookback_s, rule.interval_s] {
-                record.extend(seconds.to_le_bytes());
-            }
-            let mut terms = [0xFF; MAX_TERM_FIELDS];
-            for (slot, field) in terms.iter_mut().zip(keys) {
-                *slot = field.number();
-            }
-            record.extend(terms);
-            record.extend([
-                rule.severity as u8,
-                rule.risk_score,
-                plan::kinds(condition).0,
-            ]);
-            record.resize(pack::RULE_LEN, 0);
-            self.section(Section::Rules).extend(record);
         }
+        Ok(())
+    }
+
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        stage: usize,
+        query: &Query,
+        atoms: &Atoms,
+    ) -> Result<(), TooLarge> {
+        let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
+        let jumps = plan::jumps(&query.condition);
+        bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
+        for jump in &jumps {
+            let target = |target: u16| {
+                if target >= pack::FAIL {
+                    target
+                } else {
+                    target + first as u16
+                }
+            };
+            let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
+            for value in [atom, target(jump.then), target(jump.otherwise)] {
+                self.u16(Section::Code, value);
+            }
+        }
+        let mut record = Vec::with_capacity(pack::RULE_LEN);
+        let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
+        for text in [
+            &rule.id,
+            &rule.name,
+            &rule.author,
+            &rule.attack,
+            &tags,
+            &references,
+        ] {
+            bounded(
+                "bytes in a rule's title, authors, techniques, tags or references",
+                text.len(),
+                usize::from(u16::MAX),
+            )?;
+            record.extend(self.string(text.as_bytes()).to_le_bytes());
+            record.extend((text.len() as u16).to_le_bytes());
+        }
+        record.extend((first as u16).to_le_bytes());
+        record.extend((jumps.len() as u16).to_le_bytes());
+        for seconds in [rule.lookback_s, rule.interval_s] {
+            record.extend(seconds.to_le_bytes());
+        }
+        bounded("fields of a rule's keys", query.keys.len(), MAX_TERM_FIELDS)?;
+        let mut keys = [0xFF; MAX_TERM_FIELDS];
+        for (slot, field) in keys.iter_mut().zip(&query.keys) {
+            *slot = field.number();
+        }
+        record.extend(keys);
+        let (purpose, numbers) = purpose(rule, stage);
+        record.extend([
+            rule.severity as u8,
+            rule.risk_score,
+            plan::kinds(&query.condition).0,
+            purpose,
+        ]);
+        record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
+        debug_assert_eq!(record.len(), pack::RULE_LEN);
+        self.section(Section::Rules).extend(record);
         Ok(())
     }
 
@@ -283,8 +302,8 @@ impl Writer {
         let mut triggered: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
         let mut steps: BTreeMap<(u8, Field), u8> = BTreeMap::new();
         let (mut always, mut always_kinds) = (Vec::new(), 0);
-        for (number, rule) in rules.iter().enumerate() {
-            let condition = &one_query(rule)?.condition;
+        for (number, query) in queries(rules).enumerate() {
+            let condition = &query.condition;
             let kinds = plan::kinds(condition).0;
             match plan::triggers(condition) {
                 Some(found) => {
@@ -350,6 +369,28 @@ impl Writer {
         // What the device would refuse must not leave the workstation.
         Pack::parse(&bytes).map_err(|error| TooLarge(format!("the pack is not sound: {error}")))?;
         Ok(bytes)
+    }
+}
+
+/// What is to be done with the matches of a rule's query, as its record has it.
+fn purpose(rule: &Rule, stage: usize) -> (u8, [u32; 3]) {
+    match rule.kind {
+        Kind::Query => (pack::QUERY, [0; 3]),
+        Kind::NewTerms { window_s } => (pack::NEW_TERMS, [window_s, 0, 0]),
+        Kind::Threshold { count, distinct } => {
+            let (field, values) = distinct.map_or((0xFF, 0), |(field, values)| {
+                (u32::from(field.number()), values)
+            });
+            (pack::THRESHOLD, [count, field, values])
+        }
+        Kind::Sequence { span_ms } => {
+            let span_ms = span_ms.unwrap_or(u64::MAX);
+            let stages = stage as u32 | (rule.queries.len() as u32) << 8;
+            (
+                pack::STAGE,
+                [stages, span_ms as u32, (span_ms >> 32) as u32],
+            )
+        }
     }
 }
 

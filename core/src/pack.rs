@@ -9,6 +9,7 @@
 
 mod layout;
 mod records;
+mod rule;
 mod validate;
 
 use layout::le_u32;
@@ -17,7 +18,7 @@ pub use layout::{
     MAGIC, MATCH, NO_SLOT, NOT, RANGE_LEN, RULE_LEN, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
 pub(crate) use records::FieldIndex;
-pub use records::{Rule, TermFields};
+pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
 
 use crate::automaton::WORD;
 
@@ -31,8 +32,10 @@ pub type RuleIndex = u16;
 pub const MAX_ATOM_WORDS: usize = 96;
 /// Most rules in a pack.
 pub const MAX_RULES: usize = 1024;
-/// Most fields of a `new_terms` rule; Elasticsearch allows three.
+/// Most fields that tell a rule's matches apart; Elasticsearch allows three for `new_terms`.
 pub const MAX_TERM_FIELDS: usize = 4;
+/// Most stages of a sequence.
+pub const MAX_STAGES: usize = 32;
 
 /// What kinds of events a rule can hold for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ impl Kinds {
     pub const EXEC: Self = Self(1);
     /// A process was forked.
     pub const FORK: Self = Self(2);
+    /// A process ended.
+    pub const EXIT: Self = Self(4);
     /// A recorded event: its fields say what it is. Every rule has this bit.
     pub const ANY: Self = Self(0x80);
 

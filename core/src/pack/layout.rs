@@ -3,7 +3,7 @@
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes before the first section.
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
@@ -12,7 +12,7 @@ pub const CHECKSUM_AT: usize = 12;
 /// Length of a record of each section.
 pub const FIELD_LEN: usize = 40;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 56;
+pub const RULE_LEN: usize = 68;
 /// See [`FIELD_LEN`].
 pub const INSTRUCTION_LEN: usize = 6;
 /// See [`FIELD_LEN`].
@@ -33,7 +33,7 @@ pub const ITEM_LEN: usize = 2;
 pub enum Section {
     /// One record for each field that a rule asks for, ascending.
     Fields,
-    /// One record for each rule.
+    /// One record for each query: for a sequence as many as it has stages, one after the other.
     Rules,
     /// The rules' conditions: conditional jumps.
     Code,

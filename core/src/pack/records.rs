@@ -3,58 +3,9 @@
 use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
-use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, MAX_TERM_FIELDS, NOT, Pack, RuleIndex};
-use crate::alert::Severity;
+use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, NOT, Pack, RuleIndex};
 use crate::automaton::Automaton;
 use crate::field::Field;
-use crate::utf8;
-
-/// One rule of a pack.
-#[derive(Clone, Copy, Debug)]
-pub struct Rule<'a> {
-    /// The rule's id, a UUID in most collections.
-    pub id: &'a str,
-    /// Its title.
-    pub name: &'a str,
-    /// Its authors, separated by `, `.
-    pub author: &'a str,
-    /// ATT&CK tactics, techniques and subtechniques, separated by a space.
-    pub attack: &'a str,
-    /// How severe a match is.
-    pub severity: Severity,
-    /// 0 to 100.
-    pub risk_score: u8,
-    /// The events it can hold for.
-    pub kinds: Kinds,
-    /// Not empty: an alert is for new values of these only.
-    pub terms: TermFields,
-    /// How long a term stays known, ms.
-    pub window_ms: u64,
-    /// How far a scheduled run looks back, ms (replay's streaming form).
-    pub lookback_ms: u64,
-    /// Time between two scheduled runs, ms (replay's streaming form).
-    pub interval_ms: u64,
-    /// Its number within the pack.
-    pub index: RuleIndex,
-}
-
-/// The fields of a `new_terms` rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TermFields {
-    fields: [Option<Field>; MAX_TERM_FIELDS],
-}
-
-impl TermFields {
-    /// The fields, in the rule's order.
-    pub fn iter(&self) -> impl Iterator<Item = Field> {
-        self.fields.into_iter().flatten()
-    }
-
-    /// Whether the rule is not a `new_terms` rule.
-    pub const fn is_empty(&self) -> bool {
-        self.fields[0].is_none()
-    }
-}
 
 /// A field's part of the index.
 #[derive(Clone, Copy, Debug)]
@@ -170,58 +121,16 @@ pub(crate) struct Step {
 }
 
 impl<'a> Pack<'a> {
-    /// How many rules there are.
-    pub const fn rule_count(&self) -> usize {
-        self.rules.len()
-    }
-
-    /// All rules.
-    pub fn rules(&self) -> impl Iterator<Item = Rule<'a>> + use<'a> {
-        let pack = *self;
-        (0..pack.rules.len() as RuleIndex).filter_map(move |index| pack.rule(index))
-    }
-
-    /// A rule by its number.
-    pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
-        let record = self.rules.get(usize::from(index))?;
-        let text = |at: usize| {
-            let bytes = self.string(le_u32(record, at), le_u16(record, at + 4))?;
-            utf8(bytes)
-        };
-        let mut fields = [None; MAX_TERM_FIELDS];
-        let numbers = record[40..40 + MAX_TERM_FIELDS].iter();
-        for (field, &number) in fields
-            .iter_mut()
-            .zip(numbers.take_while(|&&number| number != 0xFF))
-        {
-            *field = Some(Field::from_number(number)?);
-        }
-        Some(Rule {
-            id: text(0)?,
-            name: text(6)?,
-            author: text(12)?,
-            attack: text(18)?,
-            index,
-            window_ms: u64::from(le_u32(record, 28)) * 1000,
-            lookback_ms: u64::from(le_u32(record, 32)) * 1000,
-            interval_ms: u64::from(le_u32(record, 36)) * 1000,
-            terms: TermFields { fields },
-            severity: *Severity::ALL.get(usize::from(record[44]))?,
-            risk_score: record[45],
-            kinds: Kinds(record[46]),
-        })
-    }
-
     /// A rule's condition.
     #[inline]
     pub(crate) fn condition(&self, rule: RuleIndex) -> Option<Condition<'a>> {
         let record = self.rules.get(usize::from(rule))?;
-        let first = le_u16(record, 24);
+        let first = le_u16(record, 36);
         let code = self.code.get(usize::from(first)..)?;
         Some(Condition {
-            kinds: Kinds(record[46]),
+            kinds: Kinds(record[54]),
             first,
-            code: code.get(..usize::from(le_u16(record, 26)))?,
+            code: code.get(..usize::from(le_u16(record, 38)))?,
         })
     }
 
@@ -316,7 +225,7 @@ impl<'a> Pack<'a> {
         items.get(..usize::from(u16::from_le_bytes(count)))
     }
 
-    fn string(&self, start: u32, len: u16) -> Option<&'a [u8]> {
+    pub(super) fn string(&self, start: u32, len: u16) -> Option<&'a [u8]> {
         let start = start as usize;
         self.strings
             .get(start..start.checked_add(usize::from(len))?)

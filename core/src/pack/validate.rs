@@ -1,7 +1,7 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
 use super::layout::le_u16;
-use super::{ALWAYS, Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, Pack, Section};
+use super::{ALWAYS, Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, Pack, Purpose, Section};
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
 use crate::glob;
@@ -77,7 +77,7 @@ impl Pack<'_> {
     /// Jumps go forward only: a condition is decided after as many as it has at most.
     fn validate_code(&self) -> Result<(), Error> {
         for index in 0..self.rules.len() as u16 {
-            check(Section::Rules, self.rule(index).is_some())?;
+            check(Section::Rules, self.is_rule(index))?;
             let condition = self
                 .condition(index)
                 .ok_or(Error::Malformed(Section::Code))?;
@@ -94,6 +94,26 @@ impl Pack<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is a whole record, and one of a whole sequence if it is a stage.
+    fn is_rule(&self, index: u16) -> bool {
+        let Some(rule) = self.rule(index) else {
+            return false;
+        };
+        let Purpose::Stage { number, of, .. } = rule.purpose else {
+            return true;
+        };
+        let stage = |index: Option<u16>, wanted: u8| {
+            let found = index.and_then(|index| self.rule(index));
+            found.is_some_and(|found| {
+                matches!(found.purpose, Purpose::Stage { number, of: same, .. }
+                    if number == wanted && same == of)
+                    && found.id == rule.id
+            })
+        };
+        (number == 0 || stage(index.checked_sub(1), number - 1))
+            && (number + 1 == of || stage(index.checked_add(1), number + 1))
     }
 
     fn validate_triggers(&self) -> Result<(), Error> {
