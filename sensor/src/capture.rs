@@ -5,6 +5,7 @@
 
 use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
+use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
 use crate::late::Late;
@@ -123,7 +124,7 @@ fn handle(
     messages: &mut Messages,
     exec: &Exec<'_>,
 ) {
-    let mut facts = heapless::Vec::new();
+    let mut facts = Packer::new();
     let (parent_pid, parent_known) = {
         let mut state = STATE.lock(me);
         state.drain(sensor, messages);
@@ -139,7 +140,7 @@ fn handle(
         parent: match (parent_pid, parent_known) {
             (_, false) => Parent::Lost,
             (0, true) => Parent::None,
-            (_, true) => Parent::Facts(&facts),
+            (_, true) => Parent::Facts(facts.list()),
         },
         host_id: sensor.host_id,
         late: Late::new(&sensor.proc, &mut directory),
@@ -157,7 +158,7 @@ fn handle(
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
             while let Some(rule) = rest.pop() {
                 if let Some(rule) = sensor.engine.pack().rule(rule) {
-                    subject.read_keys(rule.terms.iter());
+                    subject.read_keys(rule.keys.iter());
                 }
                 if matched.is_full() {
                     continue;

@@ -420,6 +420,13 @@ mod tests {
                 .stdin(std::process::Stdio::null())
                 .spawn()
                 .unwrap();
+        // `spawn` returns when the old image is gone, a moment before the new one is complete.
+        while std::fs::read(format!("/proc/{}/environ", child.id()))
+            .unwrap()
+            .is_empty()
+        {
+            std::thread::yield_now();
+        }
         let proc = Proc::open().unwrap();
         let mut buffer = [0; 1024];
         let mut late = Late::new(&proc, &mut buffer);

@@ -3,7 +3,7 @@
 use peewit_core::alert::Action;
 use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::Field;
-use peewit_core::pack::AtomId;
+use peewit_core::packed::Packed;
 
 use crate::late::{Late, Whose};
 use crate::proc::Status;
@@ -16,7 +16,7 @@ pub enum Parent<'a> {
     /// There is one, but its name was lost.
     Lost,
     /// What held for it when it started.
-    Facts(&'a [AtomId]),
+    Facts(Packed<'a>),
     /// Its program; `None` for a kernel thread.
     Named(Option<&'a [u8]>),
     /// The process itself: what its children will see, and its forks.
@@ -218,7 +218,7 @@ mod tests {
             parent_pid: 4,
             executable: Some(b"/tmp/x/implant"),
             args: Some(b"implant\0id\0"),
-            parent: Parent::Facts(&[3, 5]),
+            parent: Parent::Facts(Packed::new(&[3, 1])),
             host_id: "h",
             late: Late::new(&proc, &mut buffer),
         };
@@ -240,7 +240,7 @@ mod tests {
                 Field::ProcessWorkingDirectory,
                 text(directory.as_os_str().as_encoded_bytes()),
             ),
-            (Field::ParentName, show(Values::Facts(&[3, 5]))),
+            (Field::ParentName, show(Values::Facts(Packed::new(&[3, 1])))),
             (Field::ParentPid, show(Values::Number(4))),
             (Field::EventOutcome, show(Values::Missing)),
         ] {

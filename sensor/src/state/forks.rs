@@ -75,8 +75,8 @@ impl State {
                 .judge
                 .find(sensor.engine, &mut subject, Kinds::FORK);
         }
-        for rule in process.fork_rules {
-            rules.insert(*rule);
+        for rule in process.fork_rules.iter() {
+            rules.insert(rule);
         }
         if !rules.is_empty() {
             subject.read_all();
