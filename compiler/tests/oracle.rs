@@ -9,6 +9,7 @@ use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
 use peewit_core::pack::{Kinds, Pack};
+use peewit_core::packed::{Packed, Packer};
 use proptest::prelude::*;
 
 const FIELDS: [Field; 5] = [
@@ -32,11 +33,11 @@ struct Asked<'r> {
     values: BTreeMap<Field, Vec<&'r [u8]>>,
     args: Vec<u8>,
     number: Option<i64>,
-    facts: Option<&'r [u16]>,
+    facts: Option<Packed<'r>>,
 }
 
 impl<'r> Asked<'r> {
-    fn new(event: &'r Recorded, facts: Option<&'r [u16]>) -> Self {
+    fn new(event: &'r Recorded, facts: Option<Packed<'r>>) -> Self {
         let values = |(field, values): (&Field, &'r Vec<Vec<u8>>)| {
             (*field, values.iter().map(Vec::as_slice).collect())
         };
@@ -190,7 +191,7 @@ fn event() -> impl Strategy<Value = Recorded> {
     })
 }
 
-fn matches(engine: &Engine, event: &Recorded, facts: Option<&[u16]>) -> BTreeSet<usize> {
+fn matches(engine: &Engine, event: &Recorded, facts: Option<Packed<'_>>) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut evaluation = Evaluation::new();
     engine.evaluate(
@@ -225,10 +226,10 @@ proptest! {
                 exprs.iter().enumerate().filter(|(_, expr)| naive(expr, event)).map(|(number, _)| number).collect();
             prop_assert_eq!(&matches(&engine, event, None), &expected);
             // The same by what was found of the parent when it was evaluated itself.
-            let mut facts = heapless::Vec::<u16, 256>::new();
+            let mut facts = Packer::<256>::new();
             let (mut evaluation, mut asked) = (Evaluation::new(), Asked::new(event, None));
             engine.facts(&mut evaluation, &mut asked, &[Field::ParentExecutable], &mut facts).unwrap();
-            prop_assert_eq!(&matches(&engine, event, Some(&facts)), &expected);
+            prop_assert_eq!(&matches(&engine, event, Some(facts.list())), &expected);
         }
     }
 
