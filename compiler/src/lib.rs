@@ -9,10 +9,13 @@ mod assemble;
 mod automata;
 pub mod diagnostic;
 pub mod elastic;
+pub mod eql;
 pub mod expr;
 pub mod kql;
+mod lucene;
 mod plan;
 pub mod rule;
 pub mod source;
+mod syntax;
 
 pub use assemble::{TooLarge, assemble};

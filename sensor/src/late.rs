@@ -126,6 +126,7 @@ impl<'a> Late<'a> {
                 | Field::ParentGroupId
                 | Field::UserId
                 | Field::UserName
+                | Field::UserRealId
                 | Field::ContainerId
         )
     }
@@ -206,7 +207,7 @@ impl<'a> Late<'a> {
                 let user = self.status(pid)?.effective_user;
                 self.decimal(u64::from(user))
             }
-            Field::ProcessRealUserId => {
+            Field::ProcessRealUserId | Field::UserRealId => {
                 let user = self.status(pid)?.user;
                 self.decimal(u64::from(user))
             }
