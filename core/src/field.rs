@@ -116,6 +116,7 @@ fields! {
     UserName = "user.name", Keyword, Read;
     ContainerId = "container.id", Keyword, Read;
     UserRealId = "user.Ext.real.id", Keyword, Read;
+    GroupRealId = "group.Ext.real.id", Keyword, Read;
 }
 
 impl Field {
@@ -215,6 +216,6 @@ mod tests {
         assert_eq!(Field::HostOsType.number(), 0);
         assert_eq!(Field::ProcessExecutable.number(), 7);
         assert_eq!(Field::ParentExecutable.number(), 31);
-        assert_eq!(Field::UserRealId.number(), 45);
+        assert_eq!(Field::GroupRealId.number(), 46);
     }
 }

@@ -127,6 +127,7 @@ impl<'a> Late<'a> {
                 | Field::UserId
                 | Field::UserName
                 | Field::UserRealId
+                | Field::GroupRealId
                 | Field::ContainerId
         )
     }
@@ -215,7 +216,7 @@ impl<'a> Late<'a> {
                 let group = self.status(pid)?.effective_group;
                 self.decimal(u64::from(group))
             }
-            Field::ProcessRealGroupId => {
+            Field::ProcessRealGroupId | Field::GroupRealId => {
                 let group = self.status(pid)?.group;
                 self.decimal(u64::from(group))
             }
