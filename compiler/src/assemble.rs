@@ -7,11 +7,12 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_STAGES, MAX_TERM_FIELDS,
-    NO_SLOT, NOT, Pack, Section, VERSION,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_STAGES,
+    MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
 };
 
 use crate::automata::{Item, Trie, When};
+use crate::dfa;
 use crate::expr::{Atom, Pattern, Test, Token};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
@@ -48,6 +49,7 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
     let atoms = Atoms::of(rules)?;
     let mut writer = Writer::default();
     writer.fields(&atoms)?;
+    writer.late(&atoms)?;
     writer.rules(rules, &atoms)?;
     writer.index(rules, &atoms)?;
     writer.finish(build)
@@ -58,37 +60,63 @@ fn queries(rules: &[Rule]) -> impl Iterator<Item = &Query> {
     rules.iter().flat_map(|rule| &rule.queries)
 }
 
-/// All atoms of all rules, numbered: a field's atoms begin a new word of 64.
-struct Atoms<'r> {
-    fields: BTreeMap<Field, Vec<&'r Atom>>,
-    numbers: HashMap<&'r Atom, u16>,
+/// All atoms of all rules, numbered: a field's atoms begin a new word of 64, and those that are tested one by one
+/// follow all others.
+struct Atoms {
+    fields: BTreeMap<Field, Vec<Atom>>,
+    late: Vec<Atom>,
+    numbers: HashMap<Atom, u16>,
 }
 
-impl<'r> Atoms<'r> {
-    fn of(rules: &'r [Rule]) -> Result<Self, TooLarge> {
-        let mut sets: BTreeMap<Field, BTreeSet<&Atom>> = BTreeMap::new();
+impl Atoms {
+    fn of(rules: &[Rule]) -> Result<Self, TooLarge> {
+        let mut sets: BTreeMap<Field, BTreeSet<Atom>> = BTreeMap::new();
+        let mut late: BTreeSet<Atom> = BTreeSet::new();
         for query in queries(rules) {
             query.condition.atoms(&mut |atom| {
-                sets.entry(atom.field).or_default().insert(atom);
+                let early = if atom.is_late() {
+                    late.insert(atom.clone());
+                    atom.guard()
+                } else {
+                    Some(atom.clone())
+                };
+                if let Some(atom) = early {
+                    sets.entry(atom.field).or_default().insert(atom);
+                }
             });
         }
+        let late: Vec<Atom> = late.into_iter().collect();
+        bounded(
+            "different lengths, comparisons and regular expressions",
+            late.len(),
+            MAX_LATE_WORDS * 64,
+        )?;
         let (mut words, mut numbers, mut fields) = (0, HashMap::new(), BTreeMap::new());
         for (field, set) in sets {
-            let list: Vec<&Atom> = set.into_iter().collect();
+            let list: Vec<Atom> = set.into_iter().collect();
             numbers.extend(
                 list.iter()
                     .enumerate()
-                    .map(|(index, &atom)| (atom, (words * 64 + index) as u16)),
+                    .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
             );
             words += list.len().div_ceil(64);
             fields.insert(field, list);
         }
+        numbers.extend(
+            late.iter()
+                .enumerate()
+                .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
+        );
         bounded(
             "words of 64 different lists of values",
-            words,
+            words + late.len().div_ceil(64),
             MAX_ATOM_WORDS,
         )?;
-        Ok(Self { fields, numbers })
+        Ok(Self {
+            fields,
+            late,
+            numbers,
+        })
     }
 }
 
@@ -98,6 +126,7 @@ struct Writer {
     sections: [Vec<u8>; Section::COUNT],
     lists: HashMap<Vec<u16>, u16>,
     strings: HashMap<Vec<u8>, u32>,
+    dfas: HashMap<Vec<u8>, u32>,
 }
 
 impl Writer {
@@ -148,7 +177,7 @@ impl Writer {
             }
             let mut record = vec![
                 field.number(),
-                (atoms.numbers[list[0]] / 64) as u8,
+                (atoms.numbers[&list[0]] / 64) as u8,
                 list.len().div_ceil(64) as u8,
                 0,
             ];
@@ -157,9 +186,7 @@ impl Writer {
             let mut ranges = 0u16;
             for (test, numbers) in tests {
                 match test {
-                    Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {
-                        return Err(TooLarge("lengths and regular expressions".into()));
-                    }
+                    Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {}
                     Test::Pattern(pattern) => patterns.add(self, pattern, &numbers)?,
                     Test::Range(low, high) => {
                         ranges += 1;
@@ -194,6 +221,61 @@ impl Writer {
             }
             debug_assert_eq!(record.len(), pack::FIELD_LEN);
             self.section(Section::Fields).extend(record);
+        }
+        Ok(())
+    }
+
+    fn late(&mut self, atoms: &Atoms) -> Result<(), TooLarge> {
+        for atom in &atoms.late {
+            let field = atom.field;
+            let refuse = |what: &str| Err(TooLarge(format!("{what} {}", field.name())));
+            if field.ty() == Type::Number {
+                return refuse("a length or regular expression over the number");
+            }
+            // Of a parent only what holds for it is kept.
+            let of_parent = |field: Field| field.name().starts_with("process.parent.");
+            let guard = atom.guard().map_or(NO_GUARD, |guard| atoms.numbers[&guard]);
+            let (kind, first, second) = match atom.tests.first() {
+                Some(Test::Length(low, high)) => {
+                    let length = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+                    if *high < 0 {
+                        return refuse("a negative length of");
+                    }
+                    (pack::LENGTH, length(*low), length(*high))
+                }
+                Some(Test::BeginsWith(other)) => {
+                    if of_parent(field) || of_parent(*other) {
+                        return refuse("two fields compared, one of a parent:");
+                    }
+                    // Each value with each: the work would not be bounded.
+                    if is_list(*other) || other.ty() == Type::Number {
+                        return refuse(
+                            "a comparison with a field of several values or a number, of",
+                        );
+                    }
+                    (pack::BEGINS_WITH, u32::from(other.number()), 0)
+                }
+                Some(Test::Regex(pattern)) => {
+                    let bytes = dfa::build(pattern)
+                        .map_err(|error| TooLarge(format!("`{pattern}`: {error}")))?;
+                    let offset = match self.dfas.get(&bytes) {
+                        Some(&offset) => offset,
+                        None => {
+                            let offset = self.section(Section::Dfas).len() as u32;
+                            self.section(Section::Dfas).extend(&bytes);
+                            self.dfas.insert(bytes.clone(), offset);
+                            offset
+                        }
+                    };
+                    (pack::REGEX, offset, bytes.len() as u32)
+                }
+                _ => return refuse("an unexpected test of"),
+            };
+            let section = self.section(Section::Late);
+            section.extend([field.number(), kind]);
+            section.extend(guard.to_le_bytes());
+            section.extend(first.to_le_bytes());
+            section.extend(second.to_le_bytes());
         }
         Ok(())
     }
@@ -309,7 +391,7 @@ impl Writer {
                 Some(found) => {
                     for atom in found {
                         triggered
-                            .entry(atoms.numbers[atom])
+                            .entry(atoms.numbers[&atom])
                             .or_default()
                             .push(number as u16);
                         *steps
@@ -392,6 +474,22 @@ fn purpose(rule: &Rule, stage: usize) -> (u8, [u32; 3]) {
             )
         }
     }
+}
+
+/// Whether an event can have several values of a field.
+const fn is_list(field: Field) -> bool {
+    matches!(
+        field,
+        Field::ProcessArgs
+            | Field::ParentArgs
+            | Field::EntryLeaderArgs
+            | Field::ProcessEnvVars
+            | Field::ProcessCapabilitiesEffective
+            | Field::ProcessCapabilitiesPermitted
+            | Field::EventCategory
+            | Field::EventType
+            | Field::EventAction
+    )
 }
 
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.

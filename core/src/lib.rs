@@ -16,6 +16,7 @@
 
 pub mod alert;
 pub mod automaton;
+pub mod dfa;
 pub mod ecs;
 pub mod engine;
 pub mod event;

@@ -2,7 +2,7 @@
 
 use super::{Engine, Evaluation, Limits, clear};
 use crate::automaton::Output;
-use crate::event::{Block, Reading, Values};
+use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
 use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack};
@@ -24,7 +24,7 @@ impl Engine<'_> {
             Values::One(value) => search.value(value),
             Values::Many(values) => values.iter().for_each(|value| search.value(value)),
             Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
-            Values::Joined(block) => search.read(block, true),
+            Values::Joined(block) => search.read(unterminated(block), true),
             Values::Number(number) => search.number(number),
             Values::Facts(facts) => search.evaluation.set_facts(index, facts),
         }
@@ -138,7 +138,7 @@ pub(super) fn is_beyond_upstream(field: Field, value: &[u8]) -> bool {
 
 /// UTF-16 units of a UTF-8 string: one for each character, two where it takes four bytes.
 /// Other bytes count one for each that is no continuation.
-fn utf16_len(value: &[u8]) -> usize {
+pub(super) fn utf16_len(value: &[u8]) -> usize {
     value
         .iter()
         .map(|&byte| usize::from(byte & 0xC0 != 0x80) + usize::from(byte >= 0xF0))

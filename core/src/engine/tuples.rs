@@ -2,7 +2,7 @@
 
 use super::search::is_beyond_upstream;
 use super::{Engine, Limits};
-use crate::event::{Block, Event, Values};
+use crate::event::{Block, Event, Values, unterminated};
 use crate::field::Field;
 use crate::pack::{MAX_TERM_FIELDS, Rule};
 
@@ -67,7 +67,8 @@ impl Engine<'_> {
         match values {
             Values::Missing | Values::Number(_) | Values::Facts(_) => None,
             Values::Lost => one(b"unknown"),
-            Values::One(value) | Values::Joined(value) => one(value),
+            Values::One(value) => one(value),
+            Values::Joined(block) => one(unterminated(block)),
             Values::Many(values) => values.iter().copied().filter(visible).nth(n),
             Values::Block(block) => Block::new(block).filter(visible).nth(n),
         }

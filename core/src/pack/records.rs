@@ -197,13 +197,9 @@ impl<'a> Pack<'a> {
         self.items(list.and_then(|record| self.whole_list(le_u16(record, 2))))
     }
 
-    /// The number of atoms, those that only fill a field's last word included.
+    /// The number of atoms, those that only fill a last word included.
     pub(crate) fn atom_count(&self) -> usize {
-        let words = self
-            .fields
-            .last()
-            .map_or(0, |record| usize::from(record[1]) + usize::from(record[2]));
-        words * 64
+        (self.first_late_word() + self.late_count().div_ceil(64)) * 64
     }
 
     /// The items of a list; none if there is no such list.
