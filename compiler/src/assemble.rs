@@ -182,7 +182,13 @@ impl Writer {
                 0,
             ];
             record.extend((self.count(Section::Ranges, pack::RANGE_LEN) as u16).to_le_bytes());
-            let mut patterns = Patterns::default();
+            let folds = tests.keys().any(
+                |test| matches!(test, Test::Pattern(pattern) if pattern.fold && is_inside(pattern)),
+            );
+            let mut patterns = Patterns {
+                folds,
+                ..Patterns::default()
+            };
             let mut ranges = 0u16;
             for (test, numbers) in tests {
                 match test {
@@ -205,6 +211,8 @@ impl Writer {
             let automata = [
                 patterns.anchored[0].anchored(&mut list),
                 patterns.anchored[1].anchored(&mut list),
+                patterns.reversed[0].anchored(&mut list),
+                patterns.reversed[1].anchored(&mut list),
                 std::mem::take(&mut patterns.unanchored[0]).unanchored(&mut list),
                 std::mem::take(&mut patterns.unanchored[1]).unanchored(&mut list),
             ];
@@ -283,12 +291,12 @@ impl Writer {
     /// A glob's record; gives the item that refers to it.
     fn glob(
         &mut self,
-        rest: &[Token],
+        tokens: &[Token],
         fold: bool,
-        slot: u8,
+        tried: Tried,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
-        let pattern = encode(rest);
+        let pattern = encode(tokens);
         if let Err(error) = glob::validate(&pattern) {
             return Err(TooLarge(format!(
                 "`{}`: {error}",
@@ -301,7 +309,11 @@ impl Writer {
         section.extend(offset.to_le_bytes());
         section.extend((pattern.len() as u16).to_le_bytes());
         section.extend(list.to_le_bytes());
-        section.extend([u8::from(fold), slot, 0, 0]);
+        let (slot, whole) = match tried {
+            Tried::Rest => (NO_SLOT, 0),
+            Tried::Whole(slot) => (slot, 1),
+        };
+        section.extend([u8::from(fold), slot, whole, 0]);
         Ok(GLOB | number as u16)
     }
 
@@ -492,12 +504,25 @@ const fn is_list(field: Field) -> bool {
     )
 }
 
+/// On what a glob is tried.
+#[derive(Clone, Copy, Debug)]
+enum Tried {
+    /// On what follows the literal that was found.
+    Rest,
+    /// On the whole value; with a slot only the first time that the literal was found.
+    Whole(u8),
+}
+
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
 #[derive(Default)]
 struct Patterns {
     anchored: [Trie; 2],
+    reversed: [Trie; 2],
     unanchored: [Trie; 2],
-    slots: [u8; 2],
+    slots: u8,
+    /// Whether an unanchored automaton ignores case: then it also looks for the case-sensitive patterns, for it is
+    /// one walk less.
+    folds: bool,
 }
 
 impl Patterns {
@@ -508,61 +533,98 @@ impl Patterns {
         numbers: &BTreeSet<u16>,
     ) -> Result<(), TooLarge> {
         let fold = usize::from(pattern.fold);
-        let (literal, rest) = split(&pattern.tokens);
+        let Pattern { tokens, .. } = pattern;
+        let (literal, rest) = split(tokens);
+        let atoms = || numbers.iter().copied();
         if rest.is_empty() {
-            self.anchored[fold].insert(&literal, When::End, numbers.iter().copied());
-        } else if rest == [Token::Run] {
-            self.anchored[fold].insert(&literal, When::Here, numbers.iter().copied());
-        } else if let Some((literal, rest)) = floating(&literal, rest) {
-            match rest {
-                [] => self.unanchored[fold].insert(&literal, When::End, numbers.iter().copied()),
-                [Token::Run] => {
-                    self.unanchored[fold].insert(&literal, When::Here, numbers.iter().copied())
-                }
-                rest if self.slots[fold] < NO_SLOT => {
-                    let item = writer.glob(rest, pattern.fold, self.slots[fold], numbers)?;
-                    self.slots[fold] += 1;
-                    self.unanchored[fold].insert(&literal, When::Here, [item]);
-                }
-                // No slot left: tried against every value, once.
-                _ => {
-                    let item = writer.glob(&pattern.tokens, pattern.fold, NO_SLOT, numbers)?;
-                    self.anchored[fold].insert(b"", When::Here, [item]);
-                }
-            }
-        } else {
-            let item = writer.glob(rest, pattern.fold, NO_SLOT, numbers)?;
+            self.anchored[fold].insert(&literal, When::End, atoms());
+            return Ok(());
+        }
+        if rest == [Token::Run] {
+            self.anchored[fold].insert(&literal, When::Here, atoms());
+            return Ok(());
+        }
+        if !literal.is_empty() {
+            let item = writer.glob(rest, pattern.fold, Tried::Rest, numbers)?;
             self.anchored[fold].insert(&literal, When::Here, [item]);
+            return Ok(());
+        }
+        let ending: Vec<u8> = literal_end(tokens);
+        if !ending.is_empty() {
+            if ending.len() + 1 == tokens.len() && tokens[0] == Token::Run {
+                self.reversed[fold].insert(&ending, When::Here, atoms());
+            } else {
+                // What a value ends with is found once.
+                let item = writer.glob(tokens, pattern.fold, Tried::Whole(NO_SLOT), numbers)?;
+                self.reversed[fold].insert(&ending, When::Here, [item]);
+            }
+            return Ok(());
+        }
+        let Some(inner) = longest_literal(tokens) else {
+            // Single bytes and runs alone: tried against every value.
+            let item = writer.glob(tokens, pattern.fold, Tried::Rest, numbers)?;
+            self.anchored[fold].insert(b"", When::Here, [item]);
+            return Ok(());
+        };
+        let runs = [tokens.first(), tokens.last()] == [Some(&Token::Run); 2];
+        let alone = runs && inner.len() + 2 == tokens.len();
+        let exact = pattern.fold == self.folds || !inner.iter().any(u8::is_ascii_alphabetic);
+        let inner = if self.folds {
+            inner.to_ascii_lowercase()
+        } else {
+            inner
+        };
+        let trie = usize::from(self.folds);
+        if alone && exact {
+            self.unanchored[trie].insert(&inner, When::Here, atoms());
+        } else {
+            bounded(
+                "patterns with several wildcards inside the values of one field",
+                usize::from(self.slots) + 1,
+                usize::from(NO_SLOT),
+            )?;
+            let item = writer.glob(tokens, pattern.fold, Tried::Whole(self.slots), numbers)?;
+            self.slots += 1;
+            self.unanchored[trie].insert(&inner, When::Here, [item]);
         }
         Ok(())
     }
 }
 
+/// Whether an unanchored automaton has to look for a pattern.
+fn is_inside(pattern: &Pattern) -> bool {
+    let tokens = &pattern.tokens;
+    split(tokens).0.is_empty()
+        && literal_end(tokens).is_empty()
+        && longest_literal(tokens).is_some()
+}
+
 /// The literal that a pattern begins with, and what follows.
 fn split(tokens: &[Token]) -> (Vec<u8>, &[Token]) {
-    let literal: Vec<u8> = tokens
-        .iter()
-        .map_while(|token| {
-            if let Token::Byte(byte) = token {
-                Some(*byte)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let literal: Vec<u8> = tokens.iter().map_while(byte).collect();
     let rest = &tokens[literal.len()..];
     (literal, rest)
 }
 
-/// The first literal of a pattern that begins with a run, and what follows it, if that is
-/// nothing or a run: then the literal's first occurrence decides.
-fn floating<'t>(literal: &[u8], rest: &'t [Token]) -> Option<(Vec<u8>, &'t [Token])> {
-    let (Token::Run, after) = rest.split_first()? else {
-        return None;
-    };
-    let (inner, rest) = split(after);
-    let decides = literal.is_empty() && !inner.is_empty() && rest.first() != Some(&Token::One);
-    decides.then_some((inner, rest))
+/// The literal that a pattern ends with, its last byte first.
+fn literal_end(tokens: &[Token]) -> Vec<u8> {
+    tokens.iter().rev().map_while(byte).collect()
+}
+
+/// The longest literal of a pattern.
+fn longest_literal(tokens: &[Token]) -> Option<Vec<u8>> {
+    let literals = tokens
+        .split(|token| byte(token).is_none())
+        .filter(|literal| !literal.is_empty());
+    let longest = literals.max_by_key(|literal| literal.len())?;
+    Some(longest.iter().filter_map(byte).collect())
+}
+
+const fn byte(token: &Token) -> Option<u8> {
+    match token {
+        Token::Byte(byte) => Some(*byte),
+        Token::Run | Token::One => None,
+    }
 }
 
 /// A pattern as `peewit_core::glob` reads it.

@@ -47,11 +47,11 @@ impl Engine<'_> {
         late: &Late<'_>,
         atom: AtomId,
     ) -> bool {
-        if let LateTest::BeginsWith(other) = late.test {
-            if matches!(event.values(other), Values::Lost) {
-                evaluation.lost.insert(late.field);
-                return false;
-            }
+        if let LateTest::BeginsWith(other) = late.test
+            && matches!(event.values(other), Values::Lost)
+        {
+            evaluation.lost.insert(late.field);
+            return false;
         }
         match event.values(late.field) {
             Values::Lost => {

@@ -9,8 +9,10 @@ pub const VERSION: u16 = 2;
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
 /// Where the checksum stands: over all other bytes.
 pub const CHECKSUM_AT: usize = 12;
+/// Automata of a field: anchored, reversed and unanchored, each again ignoring case.
+pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
-pub const FIELD_LEN: usize = 40;
+pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
 pub const RULE_LEN: usize = 68;
 /// See [`FIELD_LEN`].
