@@ -25,6 +25,7 @@ pub mod frame;
 pub mod glob;
 pub mod lineage;
 pub mod pack;
+pub mod packed;
 pub mod sequence;
 pub mod terms;
 pub mod threshold;
