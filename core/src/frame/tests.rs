@@ -77,7 +77,8 @@ fn the_demo_fits_its_budget() {
     check_round_trip(&Record::Rule(rule()), &Record::Rule(rule()));
 }
 
-/// The bytes in the document are what the encoder gives, and are read back.
+/// The bytes in the document are what the encoder gives, and are read back. Set `UPDATE_GOLDEN`
+/// to print them after a change of the format.
 #[test]
 fn the_document_is_right() {
     let document = include_str!("../../../docs/alert-format.md");
@@ -102,6 +103,15 @@ fn the_document_is_right() {
         Record::Rule(rule()),
         Record::Alert(last_stage()),
     ];
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        for record in &records {
+            for line in frame(record).chunks(20) {
+                let bytes: Vec<_> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+                std::println!("{}", bytes.join(" "));
+            }
+            std::println!();
+        }
+    }
     assert_eq!(examples.len(), records.len());
     for (example, record) in examples.iter().zip(records) {
         assert_eq!(*example, frame(&record));
