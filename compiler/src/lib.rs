@@ -11,11 +11,14 @@ mod automata;
 mod dfa;
 pub mod diagnostic;
 pub mod elastic;
+pub mod eql;
 pub mod expr;
 mod guard;
 pub mod kql;
+mod lucene;
 mod plan;
 pub mod rule;
 pub mod source;
+mod syntax;
 
 pub use assemble::{TooLarge, assemble};

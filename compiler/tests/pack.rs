@@ -10,6 +10,7 @@ use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
 use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, Purpose, checksum};
+use peewit_core::packed::Packer;
 use proptest::prelude::*;
 
 /// The rule of `docs/pack-format.md`.
@@ -264,7 +265,7 @@ fn exercise(bytes: &[u8]) {
     let mut event = Everywhere(&values);
     let mut evaluation = Evaluation::new();
     engine.evaluate(&mut evaluation, &mut event, Kinds::ANY, |_| {});
-    let mut facts = heapless::Vec::<u16, 64>::new();
+    let mut facts = Packer::<64>::new();
     let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
     for rule in pack.rules() {
         engine.terms(&rule, &event, 16, |_| {});

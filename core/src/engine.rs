@@ -19,6 +19,7 @@ use crate::pack::{
     ALWAYS, AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES,
     Pack, Rule, RuleIndex,
 };
+use crate::packed::{Full, Packed, Packer};
 
 /// Which length limits hold for keyword values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +30,6 @@ pub enum Limits {
     /// Values of more than [`crate::field::KEYWORD_LIMIT`] UTF-16 units are invisible, as in Elasticsearch.
     Upstream,
 }
-
-/// A list with room for fewer facts than there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct TooManyFacts;
-
-impl core::fmt::Display for TooManyFacts {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("more facts than the list has room for")
-    }
-}
-
-impl core::error::Error for TooManyFacts {}
 
 /// What is known about one event so far. About 1 KiB; one for each thread, used again for
 /// each event.
@@ -93,12 +81,12 @@ impl Evaluation {
 
     /// Sets those of `facts` that are atoms of one field.
     #[inline]
-    fn set_facts(&mut self, index: &FieldIndex, facts: &[AtomId]) {
+    fn set_facts(&mut self, index: &FieldIndex, facts: Packed<'_>) {
         let Some(words) = self.atoms.get_mut(index.atom_words()) else {
             return;
         };
         words.iter_mut().for_each(clear);
-        for &atom in facts {
+        for atom in facts.iter() {
             if let Some(word) = usize::from(atom / 64)
                 .checked_sub(index.first_word)
                 .and_then(|word| words.get_mut(word))
@@ -219,14 +207,14 @@ impl<'a> Engine<'a> {
     /// puts it into `facts`, ascending: for [`Values::Facts`] of later events.
     ///
     /// # Errors
-    /// `facts` is too small; it then holds the first ones.
+    /// [`Full`]: there is room for the first ones only.
     pub fn facts<E: Event, const N: usize>(
         &self,
         evaluation: &mut Evaluation,
         event: &mut E,
         fields: &[Field],
-        facts: &mut heapless::Vec<AtomId, N>,
-    ) -> Result<(), TooManyFacts> {
+        facts: &mut Packer<N>,
+    ) -> Result<(), Full> {
         facts.clear();
         // Ascending, whatever the order of `fields`: the index is.
         for index in self
@@ -240,7 +228,7 @@ impl<'a> Engine<'a> {
                 while bits != 0 {
                     let atom = (word * 64) as u32 + bits.trailing_zeros();
                     bits &= bits - 1;
-                    facts.push(atom as AtomId).map_err(|_| TooManyFacts)?;
+                    facts.push(atom as AtomId)?;
                 }
             }
         }
@@ -251,7 +239,7 @@ impl<'a> Engine<'a> {
                 .is_some_and(|late| fields.contains(&late.field));
             let atom = (self.first_late_word * 64 + late) as AtomId;
             if asked && self.late(evaluation, event, atom).0 {
-                facts.push(atom).map_err(|_| TooManyFacts)?;
+                facts.push(atom)?;
             }
         }
         Ok(())

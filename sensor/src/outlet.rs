@@ -184,11 +184,11 @@ fn describe<'a>(
         boot_ms: boot_ms(),
         pid: subject.pid,
         tid: beside.tid,
-        uid: subject.late.ids().map(|ids| ids.effective_user),
+        uid: subject.status().map(|status| status.effective_user),
         executable: subject.executable.map(Path::new),
         args: subject.args.unwrap_or(&[]),
         args_len: beside.args_len,
-        cwd: subject.late.directory(),
+        cwd: subject.directory(),
         parent: AlertParent {
             pid: subject.parent_pid,
             executable,

@@ -58,7 +58,7 @@ impl Engine<'_> {
                 evaluation.lost.insert(late.field);
                 return false;
             }
-            Values::Facts(facts) => return facts.contains(&atom),
+            Values::Facts(facts) => return facts.contains(atom),
             _ => {}
         }
         let event = &*event;
