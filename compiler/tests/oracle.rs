@@ -99,7 +99,7 @@ fn naive(expr: &Expr, event: &Recorded) -> bool {
         Expr::Is(field, Test::Length(low, high)) => {
             let mut values = event.strings.get(field).into_iter().flatten();
             // No value of the tests has a character of several bytes.
-            values.any(|value| (*low..=*high).contains(&(value.len() as i64)))
+            values.any(|value| (*low..=*high).contains(&i64::try_from(value.len()).unwrap()))
         }
         Expr::Is(field, Test::BeginsWith(other)) => {
             let mut values = event.strings.get(field).into_iter().flatten();

@@ -84,6 +84,7 @@ pub struct Automaton<'a> {
 }
 
 /// Where the parts of a state stand.
+#[derive(Clone, Copy)]
 struct State {
     header: u32,
     fail: u32,
@@ -243,7 +244,8 @@ impl<'a> Automaton<'a> {
 
     /// Reads a whole value and reports the outputs of what it contains and what it ends with.
     fn read_unanchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        let mut state = self.state(0);
+        let root = self.state(0);
+        let mut state = root;
         // In a well-made automaton a state has at least as many bytes behind it as fail links
         // in front of it. Holding it to that bounds the work also in any other.
         let mut credit = 0usize;
@@ -263,7 +265,8 @@ impl<'a> Automaton<'a> {
                 let fail = if credit == 0 { 0 } else { state.fail as usize };
                 credit = credit.saturating_sub(1);
                 at_root = fail == 0;
-                state = self.state(fail);
+                // Most fail at once: the root is not read again.
+                state = if at_root { root } else { self.state(fail) };
             };
             if let Some(child) = child {
                 credit += 1;
