@@ -7,6 +7,7 @@
 
 mod cut;
 mod flags;
+mod health;
 mod path;
 mod rule_id;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 pub use flags::Flags;
+pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
 pub use path::Path;
 pub use rule_id::RuleId;
 pub use wire::MAX_ENCODED;
@@ -50,6 +52,8 @@ pub enum Record<'a> {
     Header(#[serde(borrow)] Header<'a>),
     /// A rule matched, and its term was new if it has one.
     Alert(#[serde(borrow)] Alert<'a>),
+    /// How the sensor is.
+    Health(Health),
 }
 
 /// Who speaks: host, boot, sensor and rules. Texts are cut to [`TEXT_LIMIT`].

@@ -1,6 +1,8 @@
 //! The form of header and alert on the wire: bounded, and without what can be told from
 //! the rest (see `docs/alert-format.md`). `serde` sees only this form.
 
+mod health;
+
 use core::fmt;
 
 use heapless::Vec;

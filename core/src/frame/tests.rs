@@ -5,7 +5,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use crate::alert::samples::{demo, header, least};
+use crate::alert::samples::{demo, header, health, least};
 use crate::alert::{
     ARGS_LIMIT, Action, Header, PATH_LIMIT, ProcessEvent, STREAM_VERSION, TEXT_LIMIT,
 };
@@ -72,6 +72,7 @@ fn the_demo_fits_its_budget() {
     check_round_trip(&record, &record);
     check_round_trip(&Record::Header(header()), &Record::Header(header()));
     check_round_trip(&Record::Alert(least()), &Record::Alert(least()));
+    check_round_trip(&Record::Health(health()), &Record::Health(health()));
 }
 
 /// The bytes in the document are what the encoder gives, and are read back.
