@@ -66,13 +66,13 @@ impl Pattern {
         behind.iter().filter(|token| **token != Token::Run).count() > MAX_POSITIONS
     }
 
-    /// The same as a regular expression over whole values.
-    fn regex(&self) -> String {
+    /// The same as a regular expression over whole values, `one` in place of a [`Token::One`].
+    fn regex(&self, one: &str) -> String {
         let mut regex = String::from("(?s-u)");
         for token in &self.tokens {
             let _ = match token {
                 Token::Run => write!(regex, r"[\x00-\xFF]*"),
-                Token::One => write!(regex, r"[\x00-\xFF]"),
+                Token::One => write!(regex, "{one}"),
                 Token::Byte(byte) if self.fold && byte.is_ascii_alphabetic() => {
                     write!(
                         regex,
@@ -122,10 +122,22 @@ impl Test {
         )
     }
 
+    /// A glob as the rule languages have it: one `?` is one character, of as many bytes as it takes.
+    pub fn glob(tokens: impl IntoIterator<Item = Token>, fold: bool) -> Self {
+        let pattern = Pattern::new(tokens, fold);
+        if pattern.tokens.contains(&Token::One) {
+            Self::Regex(pattern.regex(r"[^\x80-\xBF][\x80-\xBF]*"))
+        } else {
+            Self::Pattern(pattern)
+        }
+    }
+
     /// The same test in its cheapest form.
     fn simplest(&self) -> Self {
         match self {
-            Self::Pattern(pattern) if pattern.is_long() => Self::Regex(pattern.regex()),
+            Self::Pattern(pattern) if pattern.is_long() => {
+                Self::Regex(pattern.regex(r"[\x00-\xFF]"))
+            }
             Self::Regex(regex) => {
                 guard::as_pattern(regex).map_or_else(|| self.clone(), Self::Pattern)
             }
@@ -336,7 +348,7 @@ mod tests {
             let test = Test::Pattern(tokens(&text)).simplest();
             assert_eq!(matches!(test, Test::Regex(_)), is_long, "{text}");
         }
-        assert_eq!(tokens("a*-").regex(), r"(?s-u)[aA][\x00-\xFF]*\x2D");
+        assert_eq!(tokens("a*-").regex(""), r"(?s-u)[aA][\x00-\xFF]*\x2D");
     }
 
     /// Two clauses may be satisfied by different values: they must stay two.
