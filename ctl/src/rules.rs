@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::pack::MAGIC;
 
@@ -20,7 +21,7 @@ pub struct Loaded {
 /// Compiles rule files and folders. A file that was named itself has to be a rule; in a folder, others are
 /// reported on standard error, one a line, and passed over.
 pub fn compile(paths: &[PathBuf], build: u32) -> Result<Loaded, Error> {
-    let sources = Sources::read(paths);
+    let sources = Sources::read(paths, &Mapping::default());
     if let Some(refused) = sources.refused.iter().find(|refused| refused.named) {
         return Err(Error::whole(&refused.diagnostic));
     }
@@ -48,9 +49,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<u8>, Error> {
 /// The bytes of a file that begins as a pack does.
 fn read_pack(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if path.is_dir()
-        || path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
+        || path.extension().is_some_and(|extension| {
+            ["toml", "yml", "yaml"]
+                .iter()
+                .any(|known| extension == *known)
+        })
     {
         return Ok(None);
     }
