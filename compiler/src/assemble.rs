@@ -303,6 +303,14 @@ impl Writer {
                 String::from_utf8_lossy(&pattern)
             )));
         }
+        let positions = tokens.iter().filter(|token| **token != Token::Run).count();
+        if positions > glob::MAX_POSITIONS && recurrence(tokens) + 2 > glob::CREDIT {
+            return Err(TooLarge(format!(
+                "`{}`: a glob of more than {} positions in which a beginning recurs too often",
+                String::from_utf8_lossy(&pattern),
+                glob::MAX_POSITIONS
+            )));
+        }
         let number = self.count(Section::Globs, pack::GLOB_LEN);
         let (offset, list) = (self.string(&pattern), self.list(numbers.iter().copied()));
         let section = self.section(Section::Globs);
@@ -591,6 +599,35 @@ impl Patterns {
     }
 }
 
+/// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search
+/// for it take for a byte. Single bytes of any value are taken to recur without end.
+fn recurrence(tokens: &[Token]) -> usize {
+    if tokens.contains(&Token::One) {
+        return usize::MAX - 2;
+    }
+    let literals = tokens.split(|token| *token == Token::Run);
+    let deepest = literals.map(|literal| {
+        // The longest beginning that is also an end, for each beginning (Morris and Pratt, 1970), and how many such
+        // there are one within the other.
+        let mut borders = vec![(0usize, 1usize); literal.len() + 1];
+        borders[0].1 = 0;
+        let mut border = 0;
+        for at in 1..literal.len() {
+            while border > 0 && literal[at] != literal[border] {
+                border = borders[border].0;
+            }
+            border += usize::from(literal[at] == literal[border]);
+            borders[at + 1] = (border, borders[border].1 + 1);
+        }
+        borders
+            .into_iter()
+            .map(|(_, depth)| depth)
+            .max()
+            .unwrap_or(0)
+    });
+    deepest.max().unwrap_or(0)
+}
+
 /// Whether an unanchored automaton has to look for a pattern.
 fn is_inside(pattern: &Pattern) -> bool {
     let tokens = &pattern.tokens;
@@ -639,4 +676,21 @@ fn encode(tokens: &[Token]) -> Vec<u8> {
         }
     }
     pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings_that_recur() {
+        let literal = |text: &str| -> Vec<Token> { text.bytes().map(Token::Byte).collect() };
+        assert_eq!(recurrence(&literal("abc")), 1);
+        assert_eq!(recurrence(&literal("aaaa")), 4);
+        assert_eq!(recurrence(&literal("abab")), 2);
+        let mut two = literal("aaa");
+        two.push(Token::Run);
+        two.extend(literal("aaaaaa"));
+        assert_eq!(recurrence(&two), 6);
+    }
 }

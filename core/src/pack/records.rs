@@ -196,6 +196,11 @@ impl<'a> Pack<'a> {
         })
     }
 
+    /// How many rules are looked at for every event, because nothing rare has to hold for them.
+    pub fn always_looked_at(&self) -> usize {
+        self.triggered(super::ALWAYS).count()
+    }
+
     /// The rules to look at if `atom` holds; for [`ALWAYS`], those to look at in any case.
     pub(crate) fn triggered(&self, atom: u16) -> impl Iterator<Item = u16> + use<'a> {
         let place = self
