@@ -1,6 +1,7 @@
 //! A rule's condition, whatever language it was written in.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use peewit_core::field::Field;
 pub use peewit_core::glob::Token;
