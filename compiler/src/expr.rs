@@ -301,6 +301,20 @@ mod tests {
         assert_eq!(Node::new(&expr), neither);
     }
 
+    #[test]
+    fn a_single_character_takes_as_many_bytes_as_it_has() {
+        let tokens = [Token::Byte(b'a'), Token::One, Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Regex(r"(?s-u)[aA][^\x80-\xBF][\x80-\xBF]*[\x00-\xFF]*".into())
+        );
+        let tokens = [Token::Byte(b'a'), Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Pattern(Pattern::new(tokens, true))
+        );
+    }
+
     /// Two clauses may be satisfied by different values: they must stay two.
     #[test]
     fn conjunctions_over_one_field_stay_apart() {
