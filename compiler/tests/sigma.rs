@@ -30,9 +30,12 @@ fn rule(detection: &str) -> Result<Rule, Located> {
     rules.remove(0)
 }
 
+/// Beside what every rule says: a program was started, not only copied or ended.
 #[track_caller]
 fn means(detection: &str, expected: Expr) {
     let rule = rule(detection).unwrap();
+    let action = |name| Expr::Is(Field::EventAction, glob(name, false));
+    let expected = Expr::And(vec![expected, not(action("fork")), not(action("end"))]);
     assert_eq!(
         rule.queries[0].condition,
         Node::new(&expected),

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
 use peewit_compiler::rule::Rule;
-use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
