@@ -94,15 +94,13 @@ fn holds(atom: &Atom, value: &str) -> bool {
 
 /// The atoms without one of which a condition cannot hold, as cheap and rare as can be
 /// found. `None`: it can hold without any.
-pub fn triggers(node: &Node) -> Option<Vec<&Atom>> {
+pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
     match node {
         Node::Atom { negated: true, .. } => None,
-        Node::Atom {
-            atom,
-            negated: false,
-        } => Some(vec![atom]),
+        Node::Atom { atom, .. } if atom.is_late() => Some(vec![atom.guard()?]),
+        Node::Atom { atom, .. } => Some(vec![atom.clone()]),
         Node::And(children) => {
-            let weight = |atoms: &Vec<&Atom>| {
+            let weight = |atoms: &Vec<Atom>| {
                 atoms
                     .iter()
                     .map(|atom| breadth(atom) * f64::from(rank(atom.field)))

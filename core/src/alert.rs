@@ -10,6 +10,7 @@ mod flags;
 mod health;
 mod path;
 mod rule_id;
+mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
 mod wire;
@@ -21,7 +22,10 @@ pub use flags::Flags;
 pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
 pub use path::Path;
 pub use rule_id::RuleId;
-pub use wire::MAX_ENCODED;
+pub use rule_info::{
+    ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
+};
+pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED};
 
 /// The version that a stream's header carries. It is raised only when an older reader
 /// would misread the records; new kinds of records, and fields added at the end of a record,
@@ -32,6 +36,9 @@ pub const STREAM_VERSION: u16 = 1;
 pub const TERMS: usize = 4;
 /// Most ancestors that an alert names.
 pub const ANCESTORS: usize = 6;
+
+/// Most earlier events of a sequence that an alert names.
+pub const STAGES: usize = 6;
 
 /// Longest copy, in bytes, of an alert's arguments, NULs included.
 pub const ARGS_LIMIT: usize = 512;
@@ -52,6 +59,8 @@ pub enum Record<'a> {
     Header(#[serde(borrow)] Header<'a>),
     /// A rule matched, and its term was new if it has one.
     Alert(#[serde(borrow)] Alert<'a>),
+    /// A rule whose first alert since the start follows.
+    Rule(#[serde(borrow)] RuleInfo<'a>),
     /// How the sensor is.
     Health(Health),
 }
@@ -168,6 +177,16 @@ pub struct Ancestor<'a> {
     pub name: &'a [u8],
 }
 
+/// An earlier event of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stage {
+    /// The process id.
+    pub pid: u32,
+    /// When, on `CLOCK_BOOTTIME`.
+    pub boot_ms: u64,
+}
+
 /// A rule matched. Names and arguments are bytes, not necessarily UTF-8.
 ///
 /// What a recorded event does not say is 0 in `sequence`, `boot_ms`, `pid` and `tid`.
@@ -213,6 +232,8 @@ pub struct Alert<'a> {
     pub ancestors: Vec<Ancestor<'a>, ANCESTORS>,
     /// What else is to be said.
     pub flags: Flags,
+    /// For a sequence: its last events before this one, the oldest first.
+    pub stages: Vec<Stage, STAGES>,
 }
 
 /// A captured event, whether or not a rule matches it. Not part of the alert stream: it

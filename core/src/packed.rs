@@ -25,6 +25,11 @@ impl<'a> Packed<'a> {
         self.0.is_empty()
     }
 
+    /// Whether `number` is in it.
+    pub fn contains(self, number: u16) -> bool {
+        self.iter().any(|other| other == number)
+    }
+
     /// The numbers, ascending.
     pub fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
         let mut bytes = self.0.iter();

@@ -1,8 +1,8 @@
 //! `peewitctl replay`
 
 mod novelty;
-mod record;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use peewit_core::ecs;
+use peewit_core::alert::RuleInfo;
+use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::field::Field;
-use peewit_core::pack::{Kinds, Pack, RuleIndex};
+use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
 
 use crate::error::Error;
+use crate::explain::explain;
+use crate::pending::{MAX_TUPLES, Pending};
+use crate::record::{Malformed, Record};
 use crate::rules;
 use novelty::Novelty;
-use record::{Malformed, Record};
-
-/// An alert's tuples of new terms at most: values of several fields multiply.
-const MAX_TUPLES: usize = 4096;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -31,6 +31,9 @@ pub struct Options {
     /// Print for every event which rules' queries match, before novelty
     #[arg(long)]
     verdicts: bool,
+    /// Explain, predicate by predicate, the verdict of each rule on this event, and nothing else
+    #[arg(long, value_name = "EVENT_ID", conflicts_with = "verdicts")]
+    why: Option<String>,
     /// When a term counts as new
     #[arg(long, value_enum, default_value_t = NoveltyForm::Device)]
     novelty: NoveltyForm,
@@ -71,6 +74,9 @@ struct Match<'t> {
 /// Nothing is printed before the whole input has been read: a bad line leaves nothing half done.
 pub fn run(options: &Options) -> Result<(), Error> {
     let (rule_paths, events) = options.paths()?;
+    if let Some(event) = &options.why {
+        return why(rule_paths, events, event);
+    }
     let pack = rules::load(rule_paths)?;
     let pack = Pack::parse(&pack).map_err(|error| Error::file(&rule_paths[0], error))?;
     let engine = Engine::new(pack, Limits::Upstream);
@@ -86,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .filter(|(_, line)| !line.trim().is_empty())
     {
         progress.inc(line.len() as u64 + 1);
-        let fail = |malformed: Malformed| at_line(events, number, malformed);
+        let fail = |malformed: Malformed| malformed.at(events, number);
         let record = Record::parse(line).map_err(fail)?;
         let mut rules: Vec<RuleIndex> = Vec::new();
         evaluation.clear();
@@ -96,7 +102,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
         if options.verdicts {
             let ids: BTreeSet<&str> = rules
                 .iter()
-                .filter_map(|&rule| Some(pack.rule(rule)?.id))
+                .filter_map(|&rule| pack.rule(rule))
+                // A stage that matches says nothing of its sequence yet.
+                .filter(|rule| !matches!(rule.purpose, Purpose::Stage { .. }))
+                .map(|rule| rule.id)
                 .collect();
             let id = record.id(number);
             writeln!(
@@ -109,6 +118,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
         } else {
             let time_ms = record.time_ms().map_err(fail)?;
             first_ms = Some(first_ms.map_or(time_ms, |first| first.min(time_ms)));
+            // Of a sequence the last stage first: an event cannot follow itself.
+            rules.sort_by_key(|&rule| Reverse(rule));
             matches.extend(rules.into_iter().map(|rule| Match {
                 line,
                 number,
@@ -120,17 +131,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if !options.verdicts {
         // Stable: ties stay in the order of the input.
         matches.sort_by_key(|found| found.time_ms);
-        let mut novelty = Novelty::new(options.novelty, first_ms.unwrap_or(0));
-        for found in &matches {
-            alert(&engine, found, &mut novelty, &mut output)
-                .map_err(|malformed| at_line(events, found.number, malformed))?;
+        let mut state = State {
+            novelty: Novelty::new(options.novelty, first_ms.unwrap_or(0)),
+            pending: Pending::new(),
+        };
+        for number in 0..matches.len() {
+            alert(&engine, &matches, number, &mut state, &mut output)
+                .map_err(|malformed| malformed.at(events, matches[number].number))?;
         }
-        if novelty.forgotten() > 0 {
-            eprintln!(
-                "warning: {} terms were forgotten for want of room; they may have been reported again",
-                novelty.forgotten()
-            );
-        }
+        state.warn();
     }
     progress.finish_and_clear();
     let mut stdout = BufWriter::new(io::stdout().lock());
@@ -140,33 +149,102 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .map_err(|error| Error::output(&error))
 }
 
-/// Writes the alerts that a match gives: one for a `query` rule, one for each new term for the others.
+/// Explains what the rules say of one event.
+fn why(rule_paths: &[PathBuf], events: &Path, id: &str) -> Result<(), Error> {
+    let rules = rules::sources(rule_paths)?.rules;
+    let text = read(events)?;
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record = Record::parse(line).map_err(|malformed| malformed.at(events, number))?;
+        if record.id(number) == id {
+            for (_, rule) in &rules {
+                println!("{} ({})", rule.name, rule.id);
+                print!("{}", explain(rule, &record)?);
+            }
+            return Ok(());
+        }
+    }
+    let events = events.display();
+    Err(Error::new(format_args!(
+        "--why {id}: no such event in {events}"
+    )))
+}
+
+/// What matches of earlier events left.
+struct State {
+    novelty: Novelty,
+    pending: Pending,
+}
+
+impl State {
+    /// Says what there was no room for.
+    fn warn(&self) {
+        if self.novelty.forgotten() > 0 {
+            eprintln!(
+                "warning: {} terms were forgotten for want of room; they may have been reported again",
+                self.novelty.forgotten()
+            );
+        }
+        if self.pending.forgotten() > 0 {
+            eprintln!(
+                "warning: {} events were forgotten for want of room; sequences or thresholds may not have been reported",
+                self.pending.forgotten()
+            );
+        }
+    }
+}
+
+/// Writes the alerts that match `number` gives: one for a `query` rule, one for each new term, for each sequence that it
+/// completes, for each threshold that it reaches.
 fn alert(
     engine: &Engine,
-    found: &Match,
-    novelty: &mut Novelty,
+    matches: &[Match],
+    number: usize,
+    state: &mut State,
     output: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
+    let found = &matches[number];
     let Some(rule) = engine.pack().rule(found.rule) else {
         return Ok(());
     };
     let record = Record::parse(found.line)?;
     let view = record.view();
-    let mut tuples: Vec<Vec<Vec<u8>>> = Vec::new();
-    if rule.keys.is_empty() {
-        tuples.push(Vec::new());
-    } else {
-        engine.terms(&rule, &view, MAX_TUPLES, |tuple| {
-            if novelty.is_new(&rule, tuple, found.time_ms) {
-                tuples.push(tuple.iter().map(|value| value.to_vec()).collect());
+    // For each alert its new terms and the events of its sequence.
+    let mut alerts: Vec<(Vec<Vec<u8>>, Vec<usize>)> = Vec::new();
+    match rule.purpose {
+        Purpose::Query => alerts.push(Default::default()),
+        Purpose::NewTerms { .. } => engine.terms(&rule, &view, MAX_TUPLES, |tuple| {
+            if state.novelty.is_new(&rule, tuple, found.time_ms) {
+                let tuple = tuple.iter().map(|value| value.to_vec()).collect();
+                alerts.push((tuple, Vec::new()));
             }
-        });
+        }),
+        Purpose::Threshold { .. } => {
+            let reached = state
+                .pending
+                .thresholds(engine, &rule, &view, found.time_ms);
+            alerts.resize_with(reached, Default::default);
+        }
+        Purpose::Stage { .. } => {
+            let completed = state
+                .pending
+                .sequences(engine, &rule, &view, found.time_ms, number);
+            alerts.extend(completed.into_iter().map(|events| (Vec::new(), events)));
+        }
     }
     let mut evaluation = Evaluation::new();
     let args: Vec<&[u8]> = record.strings(Field::ProcessArgs);
     let matched_arg = engine.matched_arg(&mut evaluation, &rule, args.into_iter());
-    for tuple in &tuples {
-        let block = record.block(Field::ProcessArgs);
+    let block = record.block(Field::ProcessArgs);
+    for (tuple, events) in &alerts {
+        let ids = events.iter().map(|&event| {
+            let Match { line, number, .. } = matches[event];
+            Ok(Record::parse(line)?.id(number).into_owned())
+        });
+        let ids = ids.collect::<Result<Vec<String>, Malformed>>()?;
+        let ids: Vec<&[u8]> = ids.iter().map(String::as_bytes).collect();
         let alert = record.alert(&rule, tuple, matched_arg, &block, found.time_ms);
         let mut line = String::new();
         // Writing to a string does not fail.
@@ -174,23 +252,16 @@ fn alert(
             &mut line,
             None,
             &alert,
-            Some(&record.id(found.number)),
-            Some(rule.name),
+            Some(&Recorded {
+                event_id: &record.id(found.number),
+                sequence: &ids,
+            }),
+            Some(&RuleInfo::of(&rule)),
         );
         output.extend(line.bytes());
         output.push(b'\n');
     }
     Ok(())
-}
-
-fn at_line(path: &Path, number: usize, malformed: Malformed) -> Error {
-    Error::new(format_args!(
-        "{}:{}:{}: {}",
-        path.display(),
-        number + 1,
-        malformed.column,
-        malformed.message
-    ))
 }
 
 fn read(path: &Path) -> Result<String, Error> {
@@ -212,14 +283,8 @@ fn read(path: &Path) -> Result<String, Error> {
             .chars()
             .count()
             + 1;
-        at_line(
-            path,
-            number,
-            Malformed {
-                column,
-                message: "not UTF-8".into(),
-            },
-        )
+        let message = "not UTF-8".into();
+        Malformed { column, message }.at(path, number)
     })
 }
 

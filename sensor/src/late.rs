@@ -126,6 +126,8 @@ impl<'a> Late<'a> {
                 | Field::ParentGroupId
                 | Field::UserId
                 | Field::UserName
+                | Field::UserRealId
+                | Field::GroupRealId
                 | Field::ContainerId
         )
     }
@@ -206,7 +208,7 @@ impl<'a> Late<'a> {
                 let user = self.status(pid)?.effective_user;
                 self.decimal(u64::from(user))
             }
-            Field::ProcessRealUserId => {
+            Field::ProcessRealUserId | Field::UserRealId => {
                 let user = self.status(pid)?.user;
                 self.decimal(u64::from(user))
             }
@@ -214,7 +216,7 @@ impl<'a> Late<'a> {
                 let group = self.status(pid)?.effective_group;
                 self.decimal(u64::from(group))
             }
-            Field::ProcessRealGroupId => {
+            Field::ProcessRealGroupId | Field::GroupRealId => {
                 let group = self.status(pid)?.group;
                 self.decimal(u64::from(group))
             }

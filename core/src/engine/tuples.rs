@@ -2,7 +2,7 @@
 
 use super::search::is_beyond_upstream;
 use super::{Engine, Limits};
-use crate::event::{Block, Event, Values};
+use crate::event::{Block, Event, Values, unterminated};
 use crate::field::Field;
 use crate::pack::{MAX_TERM_FIELDS, Rule};
 
@@ -59,6 +59,22 @@ impl Engine<'_> {
         }
     }
 
+    /// Calls `found` with each value of one field, at most `limit`, as [`Engine::terms`] takes them.
+    pub fn values<E: Event>(
+        &self,
+        field: Field,
+        event: &E,
+        limit: usize,
+        mut found: impl FnMut(&[u8]),
+    ) {
+        for n in 0..limit {
+            match self.nth(event.term(field), field, n) {
+                Some(value) => found(value),
+                None => return,
+            }
+        }
+    }
+
     /// Value `n` of a field, as a term.
     fn nth<'v>(&self, values: Values<'v>, field: Field, n: usize) -> Option<&'v [u8]> {
         let visible =
@@ -67,7 +83,8 @@ impl Engine<'_> {
         match values {
             Values::Missing | Values::Number(_) | Values::Facts(_) => None,
             Values::Lost => one(b"unknown"),
-            Values::One(value) | Values::Joined(value) => one(value),
+            Values::One(value) => one(value),
+            Values::Joined(block) => one(unterminated(block)),
             Values::Many(values) => values.iter().copied().filter(visible).nth(n),
             Values::Block(block) => Block::new(block).filter(visible).nth(n),
         }

@@ -3,8 +3,8 @@
 use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
-use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, NOT, Pack, RuleIndex};
-use crate::automaton::Automaton;
+use super::{AUTOMATA, AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, NOT, Pack, RuleIndex};
+use crate::automaton::{Automaton, Place};
 use crate::field::Field;
 
 /// A field's part of the index.
@@ -13,8 +13,8 @@ pub(crate) struct FieldIndex<'a> {
     pub field: Field,
     pub first_word: usize,
     pub words: usize,
-    /// Anchored, anchored ignoring case, unanchored, unanchored ignoring case.
-    pub automata: [Automaton<'a>; 4],
+    /// Anchored, anchored ignoring case, reversed, the same ignoring case, unanchored, the same ignoring case.
+    pub automata: [Automaton<'a>; AUTOMATA],
     pub ranges: u16,
     pub range_count: u16,
     /// Whether the first automaton is the only one.
@@ -53,6 +53,8 @@ pub(crate) struct Glob<'a> {
     pub list: u16,
     pub fold: bool,
     pub slot: u8,
+    /// Whether it is the whole pattern, tried on the whole value.
+    pub whole: bool,
 }
 
 /// A range of numbers, both ends included.
@@ -141,13 +143,18 @@ impl<'a> Pack<'a> {
     }
 
     fn field_of(&self, record: &[u8; FIELD_LEN]) -> Option<FieldIndex<'a>> {
-        let automaton = |slot: usize| {
+        let mut automata = [Automaton::new(&[], Place::Anchored); AUTOMATA];
+        for (slot, automaton) in automata.iter_mut().enumerate() {
             let start = le_u32(record, 8 + slot * 8) as usize;
             let count = le_u32(record, 12 + slot * 8) as usize;
             let words = self.words.get(start..start.checked_add(count)?)?;
-            Some(Automaton::new(words, slot >= 2))
-        };
-        let automata = [automaton(0)?, automaton(1)?, automaton(2)?, automaton(3)?];
+            let place = match slot {
+                0 | 1 => Place::Anchored,
+                2 | 3 => Place::Reversed,
+                _ => Place::Unanchored,
+            };
+            *automaton = Automaton::new(words, place);
+        }
         Some(FieldIndex {
             only_anchored: automata[1..].iter().all(Automaton::is_empty),
             first_bytes: first_bytes(&automata).unwrap_or([u64::MAX; 4]),
@@ -167,6 +174,7 @@ impl<'a> Pack<'a> {
             list: le_u16(record, 6),
             fold: record[8] != 0,
             slot: record[9],
+            whole: record[10] != 0,
         })
     }
 
@@ -188,6 +196,11 @@ impl<'a> Pack<'a> {
         })
     }
 
+    /// How many rules are looked at for every event, because nothing rare has to hold for them.
+    pub fn always_looked_at(&self) -> usize {
+        self.triggered(super::ALWAYS).count()
+    }
+
     /// The rules to look at if `atom` holds; for [`ALWAYS`], those to look at in any case.
     pub(crate) fn triggered(&self, atom: u16) -> impl Iterator<Item = u16> + use<'a> {
         let place = self
@@ -197,13 +210,9 @@ impl<'a> Pack<'a> {
         self.items(list.and_then(|record| self.whole_list(le_u16(record, 2))))
     }
 
-    /// The number of atoms, those that only fill a field's last word included.
+    /// The number of atoms, those that only fill a last word included.
     pub(crate) fn atom_count(&self) -> usize {
-        let words = self
-            .fields
-            .last()
-            .map_or(0, |record| usize::from(record[1]) + usize::from(record[2]));
-        words * 64
+        (self.first_late_word() + self.late_count().div_ceil(64)) * 64
     }
 
     /// The items of a list; none if there is no such list.
@@ -233,8 +242,9 @@ impl<'a> Pack<'a> {
 }
 
 /// The first bytes of values that any of a field's automata does anything with; `None` if all.
-fn first_bytes([anchored, fold, unanchored, unanchored_fold]: &[Automaton; 4]) -> Option<[u64; 4]> {
-    if !(fold.is_empty() && unanchored.is_empty() && unanchored_fold.is_empty()) {
+fn first_bytes(automata: &[Automaton; AUTOMATA]) -> Option<[u64; 4]> {
+    let [anchored, others @ ..] = automata;
+    if !others.iter().all(Automaton::is_empty) {
         return None;
     }
     if anchored.is_empty() {

@@ -1,7 +1,10 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
 use super::layout::le_u16;
-use super::{ALWAYS, Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, Pack, Purpose, Section};
+use super::{
+    ALWAYS, Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, Pack, Purpose,
+    Section,
+};
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
 use crate::glob;
@@ -21,6 +24,7 @@ impl Pack<'_> {
         check(Section::Lists, self.lists.len() <= usize::from(u16::MAX))?;
         let indexed = self.validate_fields()?;
         self.validate_globs()?;
+        self.validate_late(indexed)?;
         self.validate_code()?;
         self.validate_triggers()?;
         let steps = self
@@ -53,7 +57,7 @@ impl Pack<'_> {
         }
         check(
             Section::Fields,
-            next_word <= MAX_ATOM_WORDS && next_word * 64 == self.atom_count(),
+            next_word == self.first_late_word() && self.atom_count() <= MAX_ATOM_WORDS * 64,
         )?;
         Ok(indexed)
     }
@@ -70,6 +74,26 @@ impl Pack<'_> {
                 .range(index as u16)
                 .is_some_and(|range| self.is_atom_list(range.list));
             check(Section::Ranges, sound)?;
+        }
+        Ok(())
+    }
+
+    /// A guard is an atom of the same field, and no late one.
+    fn validate_late(&self, indexed: FieldSet) -> Result<(), Error> {
+        check(Section::Late, self.late_count() <= MAX_LATE_WORDS * 64)?;
+        for index in 0..self.late_count() {
+            let late = self.late(index).ok_or(Error::Malformed(Section::Late))?;
+            let guarded = late.guard.is_none_or(|guard| {
+                let mut fields = self.fields().flatten();
+                indexed.contains(late.field)
+                    && fields.any(|field| {
+                        field.field == late.field && field.atoms().contains(&usize::from(guard))
+                    })
+            });
+            check(Section::Late, guarded)?;
+            if let LateTest::Regex(dfa) = late.test {
+                check(Section::Dfas, dfa.validate())?;
+            }
         }
         Ok(())
     }
