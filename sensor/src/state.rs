@@ -194,9 +194,7 @@ impl State {
 
     /// What is known about the parent of a process that just called exec. One of which no fork was seen is looked up.
     pub fn parent(&mut self, sensor: &Sensor, pid: u32, facts: &mut Facts) -> (u32, bool) {
-        if sensor.source == Source::Fanotify {
-            self.ask_parent(sensor, pid);
-        } else if let Kin::Lost = self.lineage.parent(pid) {
+        if let Kin::Lost = self.lineage.parent(pid) {
             self.find_parent(sensor, pid);
         }
         facts.clear();
