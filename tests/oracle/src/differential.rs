@@ -22,6 +22,8 @@ pub struct Plan {
     pub rules: usize,
     /// Events of a round.
     pub events: usize,
+    /// End with the round in which there are so many disagreements.
+    pub disagreements: usize,
 }
 
 /// What came out.
@@ -41,7 +43,7 @@ pub struct Report {
     pub disagreements: Vec<String>,
 }
 
-/// Compares until there are enough pairs, or any disagreement.
+/// Compares until there are enough pairs, or too many disagreements.
 pub fn run(
     product: &Product,
     published: &[Rule],
@@ -50,17 +52,17 @@ pub fn run(
 ) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut round = 0;
-    while report.pairs < plan.pairs && report.disagreements.is_empty() {
+    while report.pairs < plan.pairs && report.disagreements.len() < plan.disagreements {
         // Each round has a seed of its own, so that one can be repeated alone.
         let mut rng = Rng::new(plan.seed.wrapping_add(round));
         let rules: Vec<Rule> = (0..plan.rules)
             .map(|number| mutate::rule(published, format!("{round:04}-{number:04}"), &mut rng))
             .collect();
         let events: Vec<Event> = (0..plan.events)
-            .map(|number| invent::event(&rules, number, &mut rng))
+            .map(|number| invent::event(&rules, number, number as i64 * 1000, &mut rng))
             .collect();
-        compare_verdicts(product, &rules, &events, &mut report)?;
-        compare_alerts(product, &rules, &events, &mut report)?;
+        compare_verdicts(product, &rules, &events, plan, &mut report)?;
+        compare_alerts(product, &rules, plan, &mut rng, &mut report)?;
         report.rules += rules.len();
         progress(&report);
         round += 1;
@@ -72,6 +74,7 @@ fn compare_verdicts(
     product: &Product,
     rules: &[Rule],
     events: &[Event],
+    plan: Plan,
     report: &mut Report,
 ) -> Result<(), Error> {
     let answer = product.verdicts(rules, events)?;
@@ -92,8 +95,11 @@ fn compare_verdicts(
             let theirs = matched.is_some_and(|matched| matched.contains(&rule.id));
             report.pairs += 1;
             report.hits += usize::from(own);
-            // One for each rule is enough, and a few are.
-            if own != theirs && report.disagreements.len() < 5 && wrong.insert(&rule.id) {
+            // One for each rule is enough.
+            if own != theirs
+                && report.disagreements.len() < plan.disagreements
+                && wrong.insert(&rule.id)
+            {
                 report.disagreements.push(explain(product, rule, event));
             }
         }
@@ -117,22 +123,28 @@ fn explain(product: &Product, rule: &Rule, event: &Event) -> String {
         // Alone they agree: it takes the other rules too.
         (rule.clone(), event.clone())
     };
-    format!(
-        "rule {}: the evaluator says {}, peewit {}\n\n{}\n{}\nmade small:\n\n{}\n{}\n",
-        rule.id,
-        rule.holds(event),
-        !rule.holds(event),
-        rule.print().1,
-        event.json(),
-        small_rule.print().1,
-        small_event.json(),
-    )
+    let mut text = String::new();
+    for (what, rule, event) in [
+        ("as made up", rule, event),
+        ("made small", &small_rule, &small_event),
+    ] {
+        let own = rule.holds(event);
+        let (name, rule) = rule.print();
+        let event = event.json();
+        text += &format!(
+            "{name}, {what}: the evaluator says {own}, peewit {}\n\n{rule}\n{event}\n\n",
+            !own
+        );
+    }
+    text
 }
 
+/// Rules over several events, a few at a time: so events meet that belong together.
 fn compare_alerts(
     product: &Product,
     rules: &[Rule],
-    events: &[Event],
+    plan: Plan,
+    rng: &mut Rng,
     report: &mut Report,
 ) -> Result<(), Error> {
     let several: Vec<Rule> = rules
@@ -140,34 +152,70 @@ fn compare_alerts(
         .filter(|rule| rule.is_over_events())
         .cloned()
         .collect();
-    if several.is_empty() {
-        return Ok(());
-    }
-    let first_run = events[0].time();
-    for (novelty, first_run) in [("device", None), ("streaming", Some(first_run))] {
-        let answer = product.alerts(&several, events, novelty)?;
-        for rule in several
-            .iter()
-            .filter(|rule| !answer.refused.contains_key(&rule.id))
-        {
-            let own: BTreeSet<Alert> = alerts(rule, events, first_run).into_iter().collect();
-            let theirs: BTreeSet<Alert> = answer
-                .alerts
+    for several in several.chunks(4) {
+        let mut time = 1_767_225_600_000;
+        let mut events = Vec::new();
+        for number in 0..plan.events.min(300) {
+            events.push(invent::event(several, number, time, rng));
+            // Within a sequence's span, about a run's interval, about a history's window.
+            time += match rng.below(40) {
+                0 => 86_400_000 * (1 + rng.below(6) as i64) + rng.below(400_000) as i64,
+                1..3 => rng.below(7_200_000) as i64,
+                _ => *rng.pick(&[0, 1, 250, 999, 1000, 1001]),
+            };
+        }
+        for (novelty, first_run) in [("device", None), ("streaming", Some(events[0].time()))] {
+            let answer = product.alerts(several, &events, novelty)?;
+            for rule in several
                 .iter()
-                .filter(|(id, ..)| *id == rule.id)
-                .cloned()
-                .collect();
-            report.alerts += own.len();
-            if own != theirs && report.disagreements.len() < 5 {
-                let differ: Vec<_> = own.symmetric_difference(&theirs).take(3).collect();
-                report.disagreements.push(format!(
-                    "rule {}, novelty {novelty}: the evaluator has {} alerts, peewit {}; the first that only one has: {differ:?}\n\n{}",
-                    rule.id, own.len(), theirs.len(), rule.print().1,
-                ));
+                .filter(|rule| !answer.refused.contains_key(&rule.id))
+            {
+                let own: BTreeSet<Alert> = alerts(rule, &events, first_run).into_iter().collect();
+                let theirs = answer.alerts.iter().filter(|(id, ..)| *id == rule.id);
+                let theirs: BTreeSet<Alert> = theirs.cloned().collect();
+                report.alerts += own.len();
+                if own != theirs && report.disagreements.len() < plan.disagreements {
+                    let text = explain_alerts(rule, &events, &own, &theirs);
+                    report
+                        .disagreements
+                        .push(format!("novelty {novelty}, {text}"));
+                }
             }
         }
     }
     Ok(())
+}
+
+/// The first alert that only one has, and the events up to it that have to do with the rule.
+fn explain_alerts(
+    rule: &Rule,
+    events: &[Event],
+    own: &BTreeSet<Alert>,
+    theirs: &BTreeSet<Alert>,
+) -> String {
+    let mut text = format!(
+        "rule {}: the evaluator has {} alerts, peewit {}\n\n{}\n",
+        rule.id,
+        own.len(),
+        theirs.len(),
+        rule.print().1
+    );
+    let differ = own.symmetric_difference(theirs);
+    if let Some(alert) = differ.min_by_key(|(_, ids, _)| ids.last().cloned()) {
+        let who = if own.contains(alert) {
+            "the evaluator"
+        } else {
+            "peewit"
+        };
+        text += &format!("only {who} has {alert:?}\n");
+        let last = alert.1.last().cloned().unwrap_or_default();
+        for event in events.iter().filter(|event| event.id() <= last) {
+            if rule.is_of_it(event) {
+                text += &format!("{}\n", event.json());
+            }
+        }
+    }
+    text
 }
 
 fn alerts(rule: &Rule, events: &[Event], first_run: Option<i64>) -> Vec<Alert> {

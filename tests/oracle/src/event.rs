@@ -139,17 +139,48 @@ pub fn milliseconds(text: &str) -> Option<i64> {
         Some(digits) => format!("{digits:0<3}").get(..3)?.parse().ok()?,
         None => 0,
     };
-    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let mut days: i64 = (1970..year).map(|year| 365 + i64::from(leap(year))).sum();
-    for before in 1..month {
-        days += match before {
-            2 => 28 + i64::from(leap(year)),
-            4 | 6 | 9 | 11 => 30,
-            _ => 31,
-        };
-    }
+    days += (1..month).map(|month| month_days(year, month)).sum::<i64>();
     days += day - 1;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction)
+}
+
+/// The text of a time, as [`milliseconds`] reads it.
+pub fn timestamp(milliseconds: i64) -> String {
+    let (mut days, rest) = (
+        milliseconds.div_euclid(86_400_000),
+        milliseconds.rem_euclid(86_400_000),
+    );
+    let mut year = 1970;
+    while days >= 365 + i64::from(leap(year)) {
+        days -= 365 + i64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    while days >= month_days(year, month) {
+        days -= month_days(year, month);
+        month += 1;
+    }
+    let (seconds, fraction) = (rest / 1000, rest % 1000);
+    format!(
+        "{year}-{month:02}-{:02}T{:02}:{:02}:{:02}.{fraction:03}Z",
+        days + 1,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+fn leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn month_days(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 #[cfg(test)]
@@ -172,5 +203,8 @@ mod tests {
             milliseconds("2024-03-01T00:00:01.5Z"),
             Some(1_709_251_201_500)
         );
+        for time in [0, 86_400_000, 1_709_251_201_500, 1_767_225_599_999] {
+            assert_eq!(milliseconds(&timestamp(time)), Some(time));
+        }
     }
 }

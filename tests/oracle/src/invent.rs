@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::eql::{self, Argument, Literal, Operand, Operator, Test};
-use crate::event::{Event, is_bool, is_number};
+use crate::event::{Event, is_bool, is_number, timestamp};
 use crate::kql::Clause;
 use crate::lucene;
 use crate::mutate::{character, flip, sigma_field};
@@ -30,8 +30,8 @@ const SEVERAL: &[&str] = &[
 /// A value that a field is to have.
 type Wish = (String, Value);
 
-/// An event with this number; the numbers are also the order of time.
-pub fn event(rules: &[Rule], number: usize, rng: &mut Rng) -> Event {
+/// An event with this number, at this time in milliseconds.
+pub fn event(rules: &[Rule], number: usize, time: i64, rng: &mut Rng) -> Event {
     let mut event = Event::default();
     for (field, value) in [
         ("event.category", "process"),
@@ -39,18 +39,25 @@ pub fn event(rules: &[Rule], number: usize, rng: &mut Rng) -> Event {
         ("event.action", "exec"),
         ("host.os.type", "linux"),
         ("host.id", "h-1"),
-        ("process.entity_id", "e-1"),
         ("process.executable", "/usr/bin/tool"),
         ("process.name", "tool"),
         ("process.command_line", "tool -v"),
         ("process.working_directory", "/"),
-        ("process.parent.entity_id", "p-1"),
         ("process.parent.executable", "/usr/bin/bash"),
         ("process.parent.name", "bash"),
         ("process.parent.command_line", "bash"),
         ("user.name", "dev"),
         ("user.id", "1000"),
     ] {
+        event.fields.insert(field.to_owned(), vec![value.into()]);
+    }
+    // The keys of sequences: few, so that events meet.
+    for field in [
+        "process.entity_id",
+        "process.parent.entity_id",
+        "process.entry_leader.entity_id",
+    ] {
+        let value = *rng.pick(&["e-1", "e-1", "e-2"]);
         event.fields.insert(field.to_owned(), vec![value.into()]);
     }
     let rule = rng.pick(rules);
@@ -83,12 +90,12 @@ pub fn event(rules: &[Rule], number: usize, rng: &mut Rng) -> Event {
     for _ in 0..rng.below(4) {
         perturb(&mut event, rng);
     }
-    finish(&mut event, number);
+    finish(&mut event, number, time);
     event
 }
 
 /// What every event has, and what the languages tell apart in ways that are not to be tested here.
-fn finish(event: &mut Event, number: usize) {
+fn finish(event: &mut Event, number: usize, time: i64) {
     event.fields.retain(|_, values| !values.is_empty());
     // `root` is a name of uid 0: an event says both or neither.
     let has = |field: &str, value: &str| event.texts(field).iter().any(|own| own == value);
@@ -101,16 +108,9 @@ fn finish(event: &mut Event, number: usize) {
     event
         .fields
         .insert("event.id".to_owned(), vec![format!("{number:08}").into()]);
-    let (minutes, seconds) = (number / 60, number % 60);
-    let (hours, minutes) = (minutes / 60, minutes % 60);
-    let (days, hours) = (hours / 24, hours % 24);
-    let time = format!(
-        "2026-01-{:02}T{hours:02}:{minutes:02}:{seconds:02}.000Z",
-        days % 28 + 1
-    );
     event
         .fields
-        .insert("@timestamp".to_owned(), vec![time.into()]);
+        .insert("@timestamp".to_owned(), vec![timestamp(time).into()]);
 }
 
 /// Values that together are likely to satisfy a condition.
@@ -367,14 +367,14 @@ mod tests {
         let rules = [rule];
         let mut rng = Rng::new(7);
         let events: Vec<Event> = (0..400)
-            .map(|number| event(&rules, number, &mut rng))
+            .map(|number| event(&rules, number, 0, &mut rng))
             .collect();
         let held = events.iter().filter(|event| rules[0].holds(event)).count();
         assert!((200..360).contains(&held), "{held}");
         let again: Vec<Event> = {
             let mut rng = Rng::new(7);
             (0..400)
-                .map(|number| event(&rules, number, &mut rng))
+                .map(|number| event(&rules, number, 0, &mut rng))
                 .collect()
         };
         assert!(events == again);

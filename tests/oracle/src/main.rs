@@ -28,6 +28,9 @@ struct Options {
     /// Events of a round.
     #[arg(long, default_value_t = 1000)]
     events: usize,
+    /// Ends with the round in which there are so many disagreements.
+    #[arg(long, default_value_t = 1)]
+    disagreements: usize,
     /// Languages: kql, eql, sigma.
     #[arg(long, value_delimiter = ',', default_value = "kql,eql,sigma")]
     language: Vec<String>,
@@ -68,6 +71,7 @@ fn run(options: &Options) -> Result<bool, String> {
         pairs: options.pairs,
         rules: options.rules,
         events: options.events,
+        disagreements: options.disagreements,
     };
     let product = Product {
         path: options.ctl.clone(),

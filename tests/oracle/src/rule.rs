@@ -88,6 +88,16 @@ impl Rule {
         self.is_sequence() || matches!(self.body, Body::Kql(_, Some(_)))
     }
 
+    /// Whether an event can be part of what it looks for.
+    pub fn is_of_it(&self, event: &Event) -> bool {
+        match &self.body {
+            Body::Eql(eql::Query::Sequence { stages, .. }) => stages
+                .iter()
+                .any(|stage| eql::holds(&stage.condition, event)),
+            _ => self.holds(event),
+        }
+    }
+
     /// A new-terms rule's alerts, over events in the order of time. See [`sequence::new_terms`].
     pub fn new_terms(&self, events: &[Event], first_run: Option<i64>) -> Vec<(usize, Vec<String>)> {
         let Body::Kql(_, Some(terms)) = &self.body else {

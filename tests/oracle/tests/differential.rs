@@ -19,6 +19,7 @@ fn verdicts_and_alerts_are_those_of_a_naive_evaluator() {
         pairs: 200_000,
         rules: 200,
         events: 300,
+        disagreements: 1,
     };
     let report = run(&Product { path }, &published, plan, &mut |_| {}).expect("it runs");
     assert!(
