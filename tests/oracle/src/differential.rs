@@ -175,10 +175,8 @@ fn compare_alerts(
                 let theirs: BTreeSet<Alert> = theirs.cloned().collect();
                 report.alerts += own.len();
                 if own != theirs && report.disagreements.len() < plan.disagreements {
-                    let text = explain_alerts(rule, &events, &own, &theirs);
-                    report
-                        .disagreements
-                        .push(format!("novelty {novelty}, {text}"));
+                    let text = explain_alerts(product, rule, &events, novelty);
+                    report.disagreements.push(text);
                 }
             }
         }
@@ -186,36 +184,57 @@ fn compare_alerts(
     Ok(())
 }
 
-/// The first alert that only one has, and the events up to it that have to do with the rule.
-fn explain_alerts(
+/// The alerts that only the evaluator and only the product have.
+fn differing(
+    product: &Product,
     rule: &Rule,
     events: &[Event],
-    own: &BTreeSet<Alert>,
-    theirs: &BTreeSet<Alert>,
-) -> String {
-    let mut text = format!(
-        "rule {}: the evaluator has {} alerts, peewit {}\n\n{}\n",
-        rule.id,
-        own.len(),
-        theirs.len(),
-        rule.print().1
-    );
-    let differ = own.symmetric_difference(theirs);
-    if let Some(alert) = differ.min_by_key(|(_, ids, _)| ids.last().cloned()) {
-        let who = if own.contains(alert) {
-            "the evaluator"
-        } else {
-            "peewit"
-        };
-        text += &format!("only {who} has {alert:?}\n");
-        let last = alert.1.last().cloned().unwrap_or_default();
-        for event in events.iter().filter(|event| event.id() <= last) {
-            if rule.is_of_it(event) {
-                text += &format!("{}\n", event.json());
+    novelty: &str,
+) -> (Vec<Alert>, Vec<Alert>) {
+    let first_run = events
+        .first()
+        .filter(|_| novelty == "streaming")
+        .map(Event::time);
+    let own: BTreeSet<Alert> = alerts(rule, events, first_run).into_iter().collect();
+    let answer = product.alerts(std::slice::from_ref(rule), events, novelty);
+    let theirs = answer.map_or(own.clone(), |answer| answer.alerts);
+    (
+        own.difference(&theirs).cloned().collect(),
+        theirs.difference(&own).cloned().collect(),
+    )
+}
+
+/// A disagreement over alerts, with as few events as it takes.
+fn explain_alerts(product: &Product, rule: &Rule, events: &[Event], novelty: &str) -> String {
+    let differ = |events: &[Event]| {
+        let (own, theirs) = differing(product, rule, events, novelty);
+        !own.is_empty() || !theirs.is_empty()
+    };
+    let mut events = events.to_vec();
+    let mut size = events.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < events.len() {
+            let mut fewer = events.clone();
+            fewer.drain(at..(at + size).min(events.len()));
+            if differ(&fewer) {
+                events = fewer;
+            } else {
+                at += size;
             }
         }
+        size /= 2;
     }
-    text
+    let (own, theirs) = differing(product, rule, &events, novelty);
+    let events: String = events
+        .iter()
+        .map(|event| format!("{}\n", event.json()))
+        .collect();
+    format!(
+        "{}, novelty {novelty}: only the evaluator has {own:?}, only peewit {theirs:?}\n\n{}\n{events}\n",
+        rule.id,
+        rule.print().1,
+    )
 }
 
 fn alerts(rule: &Rule, events: &[Event], first_run: Option<i64>) -> Vec<Alert> {

@@ -18,7 +18,6 @@ const SEVERAL: &[&str] = &[
     "event.action",
     "event.category",
     "event.type",
-    "host.id",
     "process.args",
     "process.env_vars",
     "process.parent.args",

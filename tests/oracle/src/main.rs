@@ -23,10 +23,10 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Rules of a round.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 60)]
     rules: usize,
     /// Events of a round.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 2000)]
     events: usize,
     /// Ends with the round in which there are so many disagreements.
     #[arg(long, default_value_t = 1)]

@@ -17,8 +17,8 @@ fn verdicts_and_alerts_are_those_of_a_naive_evaluator() {
     let plan = Plan {
         seed: 6,
         pairs: 200_000,
-        rules: 200,
-        events: 300,
+        rules: 60,
+        events: 600,
         disagreements: 1,
     };
     let report = run(&Product { path }, &published, plan, &mut |_| {}).expect("it runs");
