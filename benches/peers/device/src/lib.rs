@@ -1,0 +1,60 @@
+//! peewit, with events that are in memory.
+//!
+//! A package of its own: the engine's generic code is compiled where it is used, and so here at the
+//! sensor's opt-level.
+
+mod event;
+
+use std::path::Path;
+
+use peewit_compiler::assemble;
+use peewit_compiler::source::Sources;
+use peewit_core::engine::{Engine, Evaluation, Limits};
+use peewit_core::pack::{Kinds, Pack, RuleIndex};
+
+pub use event::Captured;
+
+/// Compiles rule files to a pack: what a workstation does. Files that it refuses come with the reason.
+pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<String>) {
+    let sources = Sources::read(files);
+    let refused = sources.refused.iter();
+    let refused = refused.map(|refused| refused.diagnostic.message().to_owned());
+    let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    let pack = assemble(&rules, 0).expect("a pack of these rules");
+    (pack, refused.collect())
+}
+
+/// A pack and what is needed to evaluate it: all that a device holds.
+pub struct Device {
+    engine: Engine<'static>,
+    evaluation: Evaluation,
+}
+
+impl Device {
+    /// Loads a pack. It is kept for the rest of the run.
+    pub fn new(pack: Box<[u8]>) -> Box<Self> {
+        let pack = Pack::parse(Box::leak(pack)).expect("a pack");
+        Box::new(Self {
+            engine: Engine::new(pack, Limits::Device),
+            evaluation: Evaluation::new(),
+        })
+    }
+
+    /// How many rules are in the pack.
+    pub fn rules(&self) -> usize {
+        self.engine.pack().rule_count()
+    }
+
+    /// Calls `matched` for each rule that holds for an event. Nothing is kept from one event to the next,
+    /// not even what a sensor knows to be constant.
+    pub fn evaluate(&mut self, event: &mut Captured, matched: &mut dyn FnMut(RuleIndex)) {
+        self.evaluation.clear();
+        self.engine
+            .evaluate(&mut self.evaluation, event, Kinds::EXEC, matched);
+    }
+
+    /// The id of a rule.
+    pub fn id(&self, rule: RuleIndex) -> &str {
+        self.engine.pack().rule(rule).map_or("", |rule| rule.id)
+    }
+}

@@ -1,0 +1,66 @@
+//! What the comparison asks of an engine.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// A rule file.
+#[derive(Clone)]
+pub struct RuleFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
+/// An engine with its rules, and with events in the form that it is fastest with.
+pub trait Engine {
+    /// How many rules it took.
+    fn rules(&self) -> usize;
+
+    /// Takes these events in the place of those that it has. Not timed.
+    fn give(&mut self, events: &[Value]);
+
+    /// How many rules match an event, by its place. This is what is timed.
+    fn evaluate(&mut self, event: usize) -> usize;
+
+    /// The ids of the rules that match an event.
+    fn matches(&mut self, event: usize) -> Vec<String>;
+}
+
+/// An engine that has loaded rules, and why it left rules out.
+pub type Loaded = (Box<dyn Engine>, Vec<String>);
+
+/// An engine's kind.
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is given.
+    pub given: &'static str,
+    /// Loads rules, from text to ready.
+    pub load: fn(&[RuleFile]) -> Loaded,
+}
+
+/// All of them.
+pub const KINDS: [Kind; 4] = [
+    Kind {
+        name: "peewit",
+        given: "ECS fields as bytes, arguments as one block; every field evaluated anew for each event",
+        load: crate::peewit::load,
+    },
+    Kind {
+        name: "rsigma-eval",
+        given: "flat serde_json object with Sigma's names; default settings, one Engine::evaluate",
+        load: crate::rsigma::load,
+    },
+    Kind {
+        name: "tau-engine",
+        given: "flat serde_json object with Sigma's names; rules translated to tau's form, all optimisations, one after the other",
+        load: crate::tau::load,
+    },
+    Kind {
+        name: "sigma-rust",
+        given: "its own Event with Sigma's names; Rule::is_match one after the other",
+        load: crate::sigma_rust::load,
+    },
+];
