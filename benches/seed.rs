@@ -18,7 +18,8 @@ use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::{Field, FieldSet};
-use peewit_core::pack::{AtomId, Kinds, Pack};
+use peewit_core::pack::{Kinds, Pack};
+use peewit_core::packed::{Packed, Packer};
 
 /// Executable, arguments, parent's executable: what an appliance runs all day, and each way in which
 /// an event can come close to the rule.
@@ -81,13 +82,13 @@ const MATCHING: [usize; 1] = [11];
 struct Captured<'a> {
     executable: &'a [u8],
     args: &'a [u8],
-    constants: &'a [AtomId],
+    constants: Packed<'a>,
     parent: Parent<'a>,
 }
 
 #[derive(Clone, Copy)]
 enum Parent<'a> {
-    Facts(&'a [AtomId]),
+    Facts(Packed<'a>),
     Path(&'a [u8]),
 }
 
@@ -138,7 +139,7 @@ struct Owned {
     executable: &'static [u8],
     args: Vec<u8>,
     parent: &'static [u8],
-    parent_facts: heapless::Vec<AtomId, 24>,
+    parent_facts: Packer<64>,
 }
 
 /// One of the rule's lists of patterns, as another engine holds it.
@@ -285,7 +286,7 @@ fn benchmark(criterion: &mut Criterion) {
     let bytes = assemble(std::slice::from_ref(&rule), 0).expect("a pack");
     let engine = Engine::new(Pack::parse(&bytes).expect("a pack"), Limits::Device);
     let mut evaluation = Evaluation::new();
-    let mut constants = heapless::Vec::<AtomId, 24>::new();
+    let mut constants = Packer::<64>::new();
     engine
         .facts(&mut evaluation, &mut Constants, Field::ALL, &mut constants)
         .expect("few facts");
@@ -293,11 +294,11 @@ fn benchmark(criterion: &mut Criterion) {
     let events: Vec<Owned> = EVENTS
         .iter()
         .map(|(executable, args, parent)| {
-            let mut parent_facts = heapless::Vec::new();
+            let mut parent_facts = Packer::new();
             let mut as_parent = Captured {
                 executable: b"",
                 args: b"",
-                constants: &[],
+                constants: Packed::EMPTY,
                 parent: Parent::Path(parent.as_bytes()),
             };
             evaluation.clear();
@@ -324,7 +325,7 @@ fn benchmark(criterion: &mut Criterion) {
         let mut captured = Captured {
             executable: event.executable,
             args: &event.args,
-            constants: &constants,
+            constants: constants.list(),
             parent,
         };
         evaluation.clear_but(SAME);
@@ -338,7 +339,7 @@ fn benchmark(criterion: &mut Criterion) {
     for (place, event) in events.iter().enumerate() {
         let expected = MATCHING.contains(&place);
         assert_eq!(
-            evaluate(event, Parent::Facts(&event.parent_facts)),
+            evaluate(event, Parent::Facts(event.parent_facts.list())),
             expected,
             "event {place}"
         );
@@ -363,7 +364,9 @@ fn benchmark(criterion: &mut Criterion) {
             bencher.iter(|| {
                 chosen
                     .iter()
-                    .filter(|event| evaluate(black_box(event), Parent::Facts(&event.parent_facts)))
+                    .filter(|event| {
+                        evaluate(black_box(event), Parent::Facts(event.parent_facts.list()))
+                    })
                     .count()
             });
         });

@@ -10,6 +10,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion};
 use fnv::FnvHasher;
 use peewit_core::lineage::{Image, Lineage};
+use peewit_core::packed::Packed;
 use peewit_core::terms::{Key, Terms, fingerprint};
 
 const N: usize = 1024;
@@ -203,10 +204,10 @@ fn terms(criterion: &mut Criterion) {
 
 type Table = Lineage<1024, 256, 16384>;
 
-fn image<'a>(path: &'a [u8], facts: &'a [u16]) -> Image<'a> {
+fn image<'a>(path: &'a [u8], facts: &'a [u8]) -> Image<'a> {
     Image {
         path: Some(path),
-        facts,
+        facts: Packed::new(facts),
         lost: false,
         ..Image::LOST
     }
@@ -220,7 +221,7 @@ fn at_rest() -> Box<Table> {
     for number in 0..100_u16 {
         let pid = 100 + u32::from(number);
         let path = format!("/usr/sbin/daemon-{}", number % 30);
-        table.seed(pid, 1, &image(path.as_bytes(), &[number % 5]));
+        table.seed(pid, 1, &image(path.as_bytes(), &[(number % 5) as u8]));
         table.adopt(pid, 1);
     }
     table

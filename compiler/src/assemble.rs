@@ -7,11 +7,12 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_RULES, MAX_TERM_FIELDS, NO_SLOT,
-    NOT, Pack, Section, VERSION,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_STAGES,
+    MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
 };
 
 use crate::automata::{Item, Trie, When};
+use crate::dfa;
 use crate::expr::{Atom, Pattern, Test, Token};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
@@ -43,54 +44,79 @@ fn bounded(what: &str, count: usize, limit: usize) -> Result<(), TooLarge> {
 /// # Errors
 /// They exceed a capacity of the format.
 pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
-    bounded("rules", rules.len(), MAX_RULES)?;
+    let queries = rules.iter().map(|rule| rule.queries.len()).sum();
+    bounded("rules and stages of sequences", queries, MAX_RULES)?;
     let atoms = Atoms::of(rules)?;
     let mut writer = Writer::default();
     writer.fields(&atoms)?;
+    writer.late(&atoms)?;
     writer.rules(rules, &atoms)?;
     writer.index(rules, &atoms)?;
     writer.finish(build)
 }
 
-/// The query of a rule that is no sequence.
-fn one_query(rule: &Rule) -> Result<&Query, TooLarge> {
-    match rule.queries.as_slice() {
-        [query] => Ok(query),
-        _ => Err(TooLarge("sequences".into())),
-    }
+/// The queries of all rules, in the order of their numbers in the pack.
+fn queries(rules: &[Rule]) -> impl Iterator<Item = &Query> {
+    rules.iter().flat_map(|rule| &rule.queries)
 }
 
-/// All atoms of all rules, numbered: a field's atoms begin a new word of 64.
-struct Atoms<'r> {
-    fields: BTreeMap<Field, Vec<&'r Atom>>,
-    numbers: HashMap<&'r Atom, u16>,
+/// All atoms of all rules, numbered: a field's atoms begin a new word of 64, and those that are tested one by one
+/// follow all others.
+struct Atoms {
+    fields: BTreeMap<Field, Vec<Atom>>,
+    late: Vec<Atom>,
+    numbers: HashMap<Atom, u16>,
 }
 
-impl<'r> Atoms<'r> {
-    fn of(rules: &'r [Rule]) -> Result<Self, TooLarge> {
-        let mut sets: BTreeMap<Field, BTreeSet<&Atom>> = BTreeMap::new();
-        for rule in rules {
-            one_query(rule)?.condition.atoms(&mut |atom| {
-                sets.entry(atom.field).or_default().insert(atom);
+impl Atoms {
+    fn of(rules: &[Rule]) -> Result<Self, TooLarge> {
+        let mut sets: BTreeMap<Field, BTreeSet<Atom>> = BTreeMap::new();
+        let mut late: BTreeSet<Atom> = BTreeSet::new();
+        for query in queries(rules) {
+            query.condition.atoms(&mut |atom| {
+                let early = if atom.is_late() {
+                    late.insert(atom.clone());
+                    atom.guard()
+                } else {
+                    Some(atom.clone())
+                };
+                if let Some(atom) = early {
+                    sets.entry(atom.field).or_default().insert(atom);
+                }
             });
         }
+        let late: Vec<Atom> = late.into_iter().collect();
+        bounded(
+            "different lengths, comparisons and regular expressions",
+            late.len(),
+            MAX_LATE_WORDS * 64,
+        )?;
         let (mut words, mut numbers, mut fields) = (0, HashMap::new(), BTreeMap::new());
         for (field, set) in sets {
-            let list: Vec<&Atom> = set.into_iter().collect();
+            let list: Vec<Atom> = set.into_iter().collect();
             numbers.extend(
                 list.iter()
                     .enumerate()
-                    .map(|(index, &atom)| (atom, (words * 64 + index) as u16)),
+                    .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
             );
             words += list.len().div_ceil(64);
             fields.insert(field, list);
         }
+        numbers.extend(
+            late.iter()
+                .enumerate()
+                .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
+        );
         bounded(
             "words of 64 different lists of values",
-            words,
+            words + late.len().div_ceil(64),
             MAX_ATOM_WORDS,
         )?;
-        Ok(Self { fields, numbers })
+        Ok(Self {
+            fields,
+            late,
+            numbers,
+        })
     }
 }
 
@@ -100,6 +126,7 @@ struct Writer {
     sections: [Vec<u8>; Section::COUNT],
     lists: HashMap<Vec<u16>, u16>,
     strings: HashMap<Vec<u8>, u32>,
+    dfas: HashMap<Vec<u8>, u32>,
 }
 
 impl Writer {
@@ -150,18 +177,22 @@ impl Writer {
             }
             let mut record = vec![
                 field.number(),
-                (atoms.numbers[list[0]] / 64) as u8,
+                (atoms.numbers[&list[0]] / 64) as u8,
                 list.len().div_ceil(64) as u8,
                 0,
             ];
             record.extend((self.count(Section::Ranges, pack::RANGE_LEN) as u16).to_le_bytes());
-            let mut patterns = Patterns::default();
+            let folds = tests.keys().any(
+                |test| matches!(test, Test::Pattern(pattern) if pattern.fold && is_inside(pattern)),
+            );
+            let mut patterns = Patterns {
+                folds,
+                ..Patterns::default()
+            };
             let mut ranges = 0u16;
             for (test, numbers) in tests {
                 match test {
-                    Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {
-                        return Err(TooLarge("lengths and regular expressions".into()));
-                    }
+                    Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {}
                     Test::Pattern(pattern) => patterns.add(self, pattern, &numbers)?,
                     Test::Range(low, high) => {
                         ranges += 1;
@@ -180,6 +211,8 @@ impl Writer {
             let automata = [
                 patterns.anchored[0].anchored(&mut list),
                 patterns.anchored[1].anchored(&mut list),
+                patterns.reversed[0].anchored(&mut list),
+                patterns.reversed[1].anchored(&mut list),
                 std::mem::take(&mut patterns.unanchored[0]).unanchored(&mut list),
                 std::mem::take(&mut patterns.unanchored[1]).unanchored(&mut list),
             ];
@@ -200,15 +233,70 @@ impl Writer {
         Ok(())
     }
 
+    fn late(&mut self, atoms: &Atoms) -> Result<(), TooLarge> {
+        for atom in &atoms.late {
+            let field = atom.field;
+            let refuse = |what: &str| Err(TooLarge(format!("{what} {}", field.name())));
+            if field.ty() == Type::Number {
+                return refuse("a length or regular expression over the number");
+            }
+            // Of a parent only what holds for it is kept.
+            let of_parent = |field: Field| field.name().starts_with("process.parent.");
+            let guard = atom.guard().map_or(NO_GUARD, |guard| atoms.numbers[&guard]);
+            let (kind, first, second) = match atom.tests.first() {
+                Some(Test::Length(low, high)) => {
+                    let length = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+                    if *high < 0 {
+                        return refuse("a negative length of");
+                    }
+                    (pack::LENGTH, length(*low), length(*high))
+                }
+                Some(Test::BeginsWith(other)) => {
+                    if of_parent(field) || of_parent(*other) {
+                        return refuse("two fields compared, one of a parent:");
+                    }
+                    // Each value with each: the work would not be bounded.
+                    if is_list(*other) || other.ty() == Type::Number {
+                        return refuse(
+                            "a comparison with a field of several values or a number, of",
+                        );
+                    }
+                    (pack::BEGINS_WITH, u32::from(other.number()), 0)
+                }
+                Some(Test::Regex(pattern)) => {
+                    let bytes = dfa::build(pattern)
+                        .map_err(|error| TooLarge(format!("`{pattern}`: {error}")))?;
+                    let offset = match self.dfas.get(&bytes) {
+                        Some(&offset) => offset,
+                        None => {
+                            let offset = self.section(Section::Dfas).len() as u32;
+                            self.section(Section::Dfas).extend(&bytes);
+                            self.dfas.insert(bytes.clone(), offset);
+                            offset
+                        }
+                    };
+                    (pack::REGEX, offset, bytes.len() as u32)
+                }
+                _ => return refuse("an unexpected test of"),
+            };
+            let section = self.section(Section::Late);
+            section.extend([field.number(), kind]);
+            section.extend(guard.to_le_bytes());
+            section.extend(first.to_le_bytes());
+            section.extend(second.to_le_bytes());
+        }
+        Ok(())
+    }
+
     /// A glob's record; gives the item that refers to it.
     fn glob(
         &mut self,
-        rest: &[Token],
+        tokens: &[Token],
         fold: bool,
-        slot: u8,
+        tried: Tried,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
-        let pattern = encode(rest);
+        let pattern = encode(tokens);
         if let Err(error) = glob::validate(&pattern) {
             return Err(TooLarge(format!(
                 "`{}`: {error}",
@@ -221,61 +309,86 @@ impl Writer {
         section.extend(offset.to_le_bytes());
         section.extend((pattern.len() as u16).to_le_bytes());
         section.extend(list.to_le_bytes());
-        section.extend([u8::from(fold), slot, 0, 0]);
+        let (slot, whole) = match tried {
+            Tried::Rest => (NO_SLOT, 0),
+            Tried::Whole(slot) => (slot, 1),
+        };
+        section.extend([u8::from(fold), slot, whole, 0]);
         Ok(GLOB | number as u16)
     }
 
     fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
         for rule in rules {
-            let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
-            let Query { condition, keys } = one_query(rule)?;
-            let jumps = plan::jumps(condition);
-            bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
-            for jump in &jumps {
-                let target = |target: u16| {
-                    if target >= pack::FAIL {
-                        target
-                    } else {
-                        target + first as u16
-                    }
-                };
-                let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
-                for value in [atom, target(jump.then), target(jump.otherwise)] {
-                    self.u16(Section::Code, value);
-                }
+            bounded("stages of a sequence", rule.queries.len(), MAX_STAGES)?;
+            for (stage, query) in rule.queries.iter().enumerate() {
+                self.rule(rule, stage, query, atoms)?;
             }
-            let mut record = Vec::with_capacity(pack::RULE_LEN);
-            for text in [&rule.id, &rule.name, &rule.author, &rule.attack] {
-                bounded(
-                    "bytes in a rule's title, authors or techniques",
-                    text.len(),
-                    usize::from(u16::MAX),
-                )?;
-                record.extend(self.string(text.as_bytes()).to_le_bytes());
-                record.extend((text.len() as u16).to_le_bytes());
-            }
-            record.extend((first as u16).to_le_bytes());
-            record.extend((jumps.len() as u16).to_le_bytes());
-            let window_s = match rule.kind {
-                Kind::NewTerms { window_s } => window_s,
-                _ => 0,
-            };
-            for seconds in [window_s, rule.lookback_s, rule.interval_s] {
-                record.extend(seconds.to_le_bytes());
-            }
-            let mut terms = [0xFF; MAX_TERM_FIELDS];
-            for (slot, field) in terms.iter_mut().zip(keys) {
-                *slot = field.number();
-            }
-            record.extend(terms);
-            record.extend([
-                rule.severity as u8,
-                rule.risk_score,
-                plan::kinds(condition).0,
-            ]);
-            record.resize(pack::RULE_LEN, 0);
-            self.section(Section::Rules).extend(record);
         }
+        Ok(())
+    }
+
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        stage: usize,
+        query: &Query,
+        atoms: &Atoms,
+    ) -> Result<(), TooLarge> {
+        let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
+        let jumps = plan::jumps(&query.condition);
+        bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
+        for jump in &jumps {
+            let target = |target: u16| {
+                if target >= pack::FAIL {
+                    target
+                } else {
+                    target + first as u16
+                }
+            };
+            let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
+            for value in [atom, target(jump.then), target(jump.otherwise)] {
+                self.u16(Section::Code, value);
+            }
+        }
+        let mut record = Vec::with_capacity(pack::RULE_LEN);
+        let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
+        for text in [
+            &rule.id,
+            &rule.name,
+            &rule.author,
+            &rule.attack,
+            &tags,
+            &references,
+        ] {
+            bounded(
+                "bytes in a rule's title, authors, techniques, tags or references",
+                text.len(),
+                usize::from(u16::MAX),
+            )?;
+            record.extend(self.string(text.as_bytes()).to_le_bytes());
+            record.extend((text.len() as u16).to_le_bytes());
+        }
+        record.extend((first as u16).to_le_bytes());
+        record.extend((jumps.len() as u16).to_le_bytes());
+        for seconds in [rule.lookback_s, rule.interval_s] {
+            record.extend(seconds.to_le_bytes());
+        }
+        bounded("fields of a rule's keys", query.keys.len(), MAX_TERM_FIELDS)?;
+        let mut keys = [0xFF; MAX_TERM_FIELDS];
+        for (slot, field) in keys.iter_mut().zip(&query.keys) {
+            *slot = field.number();
+        }
+        record.extend(keys);
+        let (purpose, numbers) = purpose(rule, stage);
+        record.extend([
+            rule.severity as u8,
+            rule.risk_score,
+            plan::kinds(&query.condition).0,
+            purpose,
+        ]);
+        record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
+        debug_assert_eq!(record.len(), pack::RULE_LEN);
+        self.section(Section::Rules).extend(record);
         Ok(())
     }
 
@@ -283,14 +396,14 @@ impl Writer {
         let mut triggered: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
         let mut steps: BTreeMap<(u8, Field), u8> = BTreeMap::new();
         let (mut always, mut always_kinds) = (Vec::new(), 0);
-        for (number, rule) in rules.iter().enumerate() {
-            let condition = &one_query(rule)?.condition;
+        for (number, query) in queries(rules).enumerate() {
+            let condition = &query.condition;
             let kinds = plan::kinds(condition).0;
             match plan::triggers(condition) {
                 Some(found) => {
                     for atom in found {
                         triggered
-                            .entry(atoms.numbers[atom])
+                            .entry(atoms.numbers[&atom])
                             .or_default()
                             .push(number as u16);
                         *steps
@@ -353,12 +466,63 @@ impl Writer {
     }
 }
 
+/// What is to be done with the matches of a rule's query, as its record has it.
+fn purpose(rule: &Rule, stage: usize) -> (u8, [u32; 3]) {
+    match rule.kind {
+        Kind::Query => (pack::QUERY, [0; 3]),
+        Kind::NewTerms { window_s } => (pack::NEW_TERMS, [window_s, 0, 0]),
+        Kind::Threshold { count, distinct } => {
+            let (field, values) = distinct.map_or((0xFF, 0), |(field, values)| {
+                (u32::from(field.number()), values)
+            });
+            (pack::THRESHOLD, [count, field, values])
+        }
+        Kind::Sequence { span_ms } => {
+            let span_ms = span_ms.unwrap_or(u64::MAX);
+            let stages = stage as u32 | (rule.queries.len() as u32) << 8;
+            (
+                pack::STAGE,
+                [stages, span_ms as u32, (span_ms >> 32) as u32],
+            )
+        }
+    }
+}
+
+/// Whether an event can have several values of a field.
+const fn is_list(field: Field) -> bool {
+    matches!(
+        field,
+        Field::ProcessArgs
+            | Field::ParentArgs
+            | Field::EntryLeaderArgs
+            | Field::ProcessEnvVars
+            | Field::ProcessCapabilitiesEffective
+            | Field::ProcessCapabilitiesPermitted
+            | Field::EventCategory
+            | Field::EventType
+            | Field::EventAction
+    )
+}
+
+/// On what a glob is tried.
+#[derive(Clone, Copy, Debug)]
+enum Tried {
+    /// On what follows the literal that was found.
+    Rest,
+    /// On the whole value; with a slot only the first time that the literal was found.
+    Whole(u8),
+}
+
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
 #[derive(Default)]
 struct Patterns {
     anchored: [Trie; 2],
+    reversed: [Trie; 2],
     unanchored: [Trie; 2],
-    slots: [u8; 2],
+    slots: u8,
+    /// Whether an unanchored automaton ignores case: then it also looks for the case-sensitive patterns, for it is
+    /// one walk less.
+    folds: bool,
 }
 
 impl Patterns {
@@ -369,61 +533,98 @@ impl Patterns {
         numbers: &BTreeSet<u16>,
     ) -> Result<(), TooLarge> {
         let fold = usize::from(pattern.fold);
-        let (literal, rest) = split(&pattern.tokens);
+        let Pattern { tokens, .. } = pattern;
+        let (literal, rest) = split(tokens);
+        let atoms = || numbers.iter().copied();
         if rest.is_empty() {
-            self.anchored[fold].insert(&literal, When::End, numbers.iter().copied());
-        } else if rest == [Token::Run] {
-            self.anchored[fold].insert(&literal, When::Here, numbers.iter().copied());
-        } else if let Some((literal, rest)) = floating(&literal, rest) {
-            match rest {
-                [] => self.unanchored[fold].insert(&literal, When::End, numbers.iter().copied()),
-                [Token::Run] => {
-                    self.unanchored[fold].insert(&literal, When::Here, numbers.iter().copied())
-                }
-                rest if self.slots[fold] < NO_SLOT => {
-                    let item = writer.glob(rest, pattern.fold, self.slots[fold], numbers)?;
-                    self.slots[fold] += 1;
-                    self.unanchored[fold].insert(&literal, When::Here, [item]);
-                }
-                // No slot left: tried against every value, once.
-                _ => {
-                    let item = writer.glob(&pattern.tokens, pattern.fold, NO_SLOT, numbers)?;
-                    self.anchored[fold].insert(b"", When::Here, [item]);
-                }
-            }
-        } else {
-            let item = writer.glob(rest, pattern.fold, NO_SLOT, numbers)?;
+            self.anchored[fold].insert(&literal, When::End, atoms());
+            return Ok(());
+        }
+        if rest == [Token::Run] {
+            self.anchored[fold].insert(&literal, When::Here, atoms());
+            return Ok(());
+        }
+        if !literal.is_empty() {
+            let item = writer.glob(rest, pattern.fold, Tried::Rest, numbers)?;
             self.anchored[fold].insert(&literal, When::Here, [item]);
+            return Ok(());
+        }
+        let ending: Vec<u8> = literal_end(tokens);
+        if !ending.is_empty() {
+            if ending.len() + 1 == tokens.len() && tokens[0] == Token::Run {
+                self.reversed[fold].insert(&ending, When::Here, atoms());
+            } else {
+                // What a value ends with is found once.
+                let item = writer.glob(tokens, pattern.fold, Tried::Whole(NO_SLOT), numbers)?;
+                self.reversed[fold].insert(&ending, When::Here, [item]);
+            }
+            return Ok(());
+        }
+        let Some(inner) = longest_literal(tokens) else {
+            // Single bytes and runs alone: tried against every value.
+            let item = writer.glob(tokens, pattern.fold, Tried::Rest, numbers)?;
+            self.anchored[fold].insert(b"", When::Here, [item]);
+            return Ok(());
+        };
+        let runs = [tokens.first(), tokens.last()] == [Some(&Token::Run); 2];
+        let alone = runs && inner.len() + 2 == tokens.len();
+        let exact = pattern.fold == self.folds || !inner.iter().any(u8::is_ascii_alphabetic);
+        let inner = if self.folds {
+            inner.to_ascii_lowercase()
+        } else {
+            inner
+        };
+        let trie = usize::from(self.folds);
+        if alone && exact {
+            self.unanchored[trie].insert(&inner, When::Here, atoms());
+        } else {
+            bounded(
+                "patterns with several wildcards inside the values of one field",
+                usize::from(self.slots) + 1,
+                usize::from(NO_SLOT),
+            )?;
+            let item = writer.glob(tokens, pattern.fold, Tried::Whole(self.slots), numbers)?;
+            self.slots += 1;
+            self.unanchored[trie].insert(&inner, When::Here, [item]);
         }
         Ok(())
     }
 }
 
+/// Whether an unanchored automaton has to look for a pattern.
+fn is_inside(pattern: &Pattern) -> bool {
+    let tokens = &pattern.tokens;
+    split(tokens).0.is_empty()
+        && literal_end(tokens).is_empty()
+        && longest_literal(tokens).is_some()
+}
+
 /// The literal that a pattern begins with, and what follows.
 fn split(tokens: &[Token]) -> (Vec<u8>, &[Token]) {
-    let literal: Vec<u8> = tokens
-        .iter()
-        .map_while(|token| {
-            if let Token::Byte(byte) = token {
-                Some(*byte)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let literal: Vec<u8> = tokens.iter().map_while(byte).collect();
     let rest = &tokens[literal.len()..];
     (literal, rest)
 }
 
-/// The first literal of a pattern that begins with a run, and what follows it, if that is
-/// nothing or a run: then the literal's first occurrence decides.
-fn floating<'t>(literal: &[u8], rest: &'t [Token]) -> Option<(Vec<u8>, &'t [Token])> {
-    let (Token::Run, after) = rest.split_first()? else {
-        return None;
-    };
-    let (inner, rest) = split(after);
-    let decides = literal.is_empty() && !inner.is_empty() && rest.first() != Some(&Token::One);
-    decides.then_some((inner, rest))
+/// The literal that a pattern ends with, its last byte first.
+fn literal_end(tokens: &[Token]) -> Vec<u8> {
+    tokens.iter().rev().map_while(byte).collect()
+}
+
+/// The longest literal of a pattern.
+fn longest_literal(tokens: &[Token]) -> Option<Vec<u8>> {
+    let literals = tokens
+        .split(|token| byte(token).is_none())
+        .filter(|literal| !literal.is_empty());
+    let longest = literals.max_by_key(|literal| literal.len())?;
+    Some(longest.iter().filter_map(byte).collect())
+}
+
+const fn byte(token: &Token) -> Option<u8> {
+    match token {
+        Token::Byte(byte) => Some(*byte),
+        Token::Run | Token::One => None,
+    }
 }
 
 /// A pattern as `peewit_core::glob` reads it.

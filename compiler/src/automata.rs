@@ -99,14 +99,13 @@ impl Trie {
     }
 
     fn layout(&self, unanchored: bool, mut list: impl FnMut(&BTreeSet<Item>) -> u32) -> Vec<u32> {
-        let longest_chain = if unanchored { 1 } else { 3 };
         // First the order and the offsets, depth first: a chain's child follows it.
         let mut states: Vec<(usize, Shape)> = Vec::new();
         let mut offsets = vec![0usize; self.nodes.len()];
         let mut size = 0;
         let mut stack: Vec<usize> = (0..self.nodes.len().min(1)).collect();
         while let Some(at) = stack.pop() {
-            let shape = self.shape(at, longest_chain);
+            let shape = self.shape(at, unanchored);
             offsets[at] = size;
             size += 1 + usize::from(unanchored) + self.outputs(at).count() + shape.edge_words();
             match &shape {
@@ -164,10 +163,13 @@ impl Trie {
             .filter(|set| !set.is_empty())
     }
 
-    fn shape(&self, at: usize, longest_chain: usize) -> Shape {
+    fn shape(&self, at: usize, unanchored: bool) -> Shape {
+        let longest_chain = if unanchored { 1 } else { 3 };
         match self.nodes[at].children.len() {
             0 => return Shape::Leaf,
             1 => {}
+            // Nearly every byte is looked up in the root, or first in another state and then there.
+            3.. if unanchored && at == 0 => return Shape::Dense,
             count if count < DENSE_FROM => return Shape::Linear(count),
             _ => return Shape::Dense,
         }
@@ -223,7 +225,7 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use peewit_core::automaton::Automaton;
+    use peewit_core::automaton::{Automaton, Place};
     use peewit_core::event::Reading;
     use proptest::prelude::*;
 
@@ -240,7 +242,12 @@ mod tests {
             trie.anchored(&mut list)
         };
         let bytes: Vec<[u8; 4]> = words.iter().map(|word| word.to_le_bytes()).collect();
-        let automaton = Automaton::new(&bytes, unanchored);
+        let place = if unanchored {
+            Place::Unanchored
+        } else {
+            Place::Anchored
+        };
+        let automaton = Automaton::new(&bytes, place);
         assert!(automaton.validate(|list| (list as usize) < lists.len()));
         let mut found = BTreeSet::new();
         let mut report = |output: peewit_core::automaton::Output| {

@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use crate::diagnostic::Located;
 use crate::expr::Node;
-use crate::kql;
-use crate::rule::{Kind, Query, Rule};
+use crate::rule::{self, Kind, Rule};
+use crate::{eql, kql};
 
 #[derive(Deserialize)]
 struct File {
@@ -39,6 +39,7 @@ struct Keys {
     #[serde(default)]
     threat: Vec<Threat>,
     new_terms: Option<Spanned<NewTerms>>,
+    threshold: Option<Spanned<Threshold>>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +68,21 @@ struct Window {
     value: Spanned<String>,
 }
 
+#[derive(Deserialize)]
+struct Threshold {
+    #[serde(default)]
+    field: Vec<Spanned<String>>,
+    value: Spanned<i64>,
+    #[serde(default)]
+    cardinality: Vec<Cardinality>,
+}
+
+#[derive(Deserialize)]
+struct Cardinality {
+    field: Spanned<String>,
+    value: Spanned<i64>,
+}
+
 /// Kibana's defaults (`from`, `interval` of the detection engine's rule schema).
 const DEFAULT_LOOKBACK_S: u32 = 6 * 60;
 const DEFAULT_INTERVAL_S: u32 = 5 * 60;
@@ -88,42 +104,44 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
         let message = format!("rule_id has 1 to {TEXT_LIMIT} bytes");
         return Err(Located::new(keys.rule_id.span(), message));
     }
-    let new_terms = match (keys.kind.get_ref().as_str(), &keys.new_terms) {
-        ("query", None) => None,
-        ("new_terms", Some(terms)) => Some(terms),
-        ("query", Some(terms)) => {
-            return Err(Located::new(
-                terms.span(),
-                "[rule.new_terms] belongs to type = \"new_terms\"",
-            ));
-        }
-        ("new_terms", None) => {
-            return Err(Located::new(
-                keys.kind.span(),
-                "type = \"new_terms\" needs [rule.new_terms]",
-            ));
-        }
-        (other, _) => {
-            let message = format!(
-                "rules of type \"{other}\" are not supported: \"query\" and \"new_terms\" are"
-            );
-            return Err(Located::new(keys.kind.span(), message));
-        }
-    };
-    match &keys.language {
-        Some(language) if language.get_ref() != "kuery" => {
-            let message = format!(
-                "language \"{}\" is not supported: \"kuery\" is",
-                language.get_ref()
-            );
-            return Err(Located::new(language.span(), message));
-        }
-        _ => {}
-    }
     let Some(query) = &keys.query else {
         return Err(Located::new(rule_span, "the rule has no query"));
     };
-    let expr = kql::parse(query.get_ref()).map_err(|error| within(text, query, error))?;
+    let language = keys
+        .language
+        .as_ref()
+        .map_or("kuery", |language| language.get_ref().as_str());
+    let parsed = match language {
+        "kuery" => kql::parse(query.get_ref()).map(eql::Query::Event),
+        "eql" => eql::parse(query.get_ref()),
+        other => {
+            let message =
+                format!("language \"{other}\" is not supported: \"kuery\" and \"eql\" are");
+            return Err(Located::new(
+                keys.language.map_or(0..0, |language| language.span()),
+                message,
+            ));
+        }
+    };
+    let parsed = parsed.map_err(|error| within(text, query, error))?;
+    let (kind, fields) = kind_of(&keys, language)?;
+    let (kind, queries) = match parsed {
+        eql::Query::Event(expr) => {
+            let condition = Node::new(&expr);
+            let keys = fields;
+            (kind, vec![rule::Query { condition, keys }])
+        }
+        eql::Query::Sequence { stages, span_ms } => {
+            let query = |stage: eql::Stage| rule::Query {
+                condition: Node::new(&stage.expr),
+                keys: stage.keys,
+            };
+            (
+                Kind::Sequence { span_ms },
+                stages.into_iter().map(query).collect(),
+            )
+        }
+    };
 
     let severity = Severity::ALL
         .into_iter()
@@ -143,13 +161,6 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
             "risk_score is a whole number from 0 to 100",
         ));
     };
-    let (keys_of_query, kind) = match new_terms {
-        Some(terms) => {
-            let (fields, window_s) = terms_of(terms)?;
-            (fields, Kind::NewTerms { window_s })
-        }
-        None => (Vec::new(), Kind::Query),
-    };
     Ok(Rule {
         id: keys.rule_id.into_inner(),
         name: keys.name,
@@ -160,10 +171,7 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
         tags: keys.tags,
         references: keys.references,
         kind,
-        queries: vec![Query {
-            condition: Node::new(&expr),
-            keys: keys_of_query,
-        }],
+        queries,
         lookback_s: keys
             .from
             .map_or(Ok(DEFAULT_LOOKBACK_S), |from| ago(&from))?,
@@ -180,6 +188,77 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
     })
 }
 
+/// What is to be done with the events that match, and the fields that tell them apart.
+fn kind_of(keys: &Keys, language: &str) -> Result<(Kind, Vec<Field>), Located> {
+    let kind = keys.kind.get_ref().as_str();
+    for (name, section) in [
+        ("new_terms", keys.new_terms.as_ref().map(Spanned::span)),
+        ("threshold", keys.threshold.as_ref().map(Spanned::span)),
+    ] {
+        match section {
+            Some(span) if kind != name => {
+                let message = format!("[rule.{name}] belongs to type = \"{name}\"");
+                return Err(Located::new(span, message));
+            }
+            None if kind == name => {
+                let message = format!("type = \"{name}\" needs [rule.{name}]");
+                return Err(Located::new(keys.kind.span(), message));
+            }
+            _ => {}
+        }
+    }
+    if (kind == "eql") != (language == "eql") {
+        let message = "type = \"eql\" and language = \"eql\" belong together";
+        return Err(Located::new(keys.kind.span(), message));
+    }
+    match (kind, &keys.new_terms, &keys.threshold) {
+        ("query" | "eql", ..) => Ok((Kind::Query, Vec::new())),
+        ("new_terms", Some(terms), _) => {
+            let (fields, window_s) = terms_of(terms)?;
+            Ok((Kind::NewTerms { window_s }, fields))
+        }
+        ("threshold", _, Some(threshold)) => threshold_of(threshold),
+        _ => {
+            let message = format!(
+                "rules of type \"{kind}\" are not supported: \"query\", \"eql\", \"new_terms\" and \"threshold\" are"
+            );
+            Err(Located::new(keys.kind.span(), message))
+        }
+    }
+}
+
+fn field_of(name: &Spanned<String>) -> Result<Field, Located> {
+    let message = || format!("no such process field: {}", name.get_ref());
+    Field::from_name(name.get_ref()).ok_or_else(|| Located::new(name.span(), message()))
+}
+
+fn threshold_of(threshold: &Spanned<Threshold>) -> Result<(Kind, Vec<Field>), Located> {
+    let keys = threshold.get_ref();
+    let number = |value: &Spanned<i64>| {
+        u32::try_from(*value.get_ref())
+            .ok()
+            .filter(|&number| number > 0)
+            .ok_or_else(|| Located::new(value.span(), "value is a number from 1"))
+    };
+    if keys.field.len() > MAX_TERM_FIELDS {
+        let message = format!("field is a list of at most {MAX_TERM_FIELDS} fields");
+        return Err(Located::new(threshold.span(), message));
+    }
+    let fields = keys.field.iter().map(field_of).collect::<Result<_, _>>()?;
+    let distinct = match keys.cardinality.as_slice() {
+        [] => None,
+        [cardinality] => Some((field_of(&cardinality.field)?, number(&cardinality.value)?)),
+        _ => {
+            return Err(Located::new(
+                threshold.span(),
+                "cardinality is of one field at most",
+            ));
+        }
+    };
+    let count = number(&keys.value)?;
+    Ok((Kind::Threshold { count, distinct }, fields))
+}
+
 fn terms_of(terms: &Spanned<NewTerms>) -> Result<(Vec<Field>, u32), Located> {
     let keys = terms.get_ref();
     if let Some(field) = keys
@@ -193,14 +272,10 @@ fn terms_of(terms: &Spanned<NewTerms>) -> Result<(Vec<Field>, u32), Located> {
         let message = format!("value is a list of 1 to {MAX_TERM_FIELDS} fields");
         return Err(Located::new(terms.span(), message));
     }
-    let field = |name: &Spanned<String>| {
-        let message = || format!("no such process field: {}", name.get_ref());
-        Field::from_name(name.get_ref()).ok_or_else(|| Located::new(name.span(), message()))
-    };
     let fields = keys
         .value
         .iter()
-        .map(field)
+        .map(field_of)
         .collect::<Result<Vec<_>, _>>()?;
     match keys.history_window_start.as_slice() {
         [window] => Ok((fields, ago(&window.value)?)),

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use peewit_core::field::Field;
 pub use peewit_core::glob::Token;
 
+use crate::guard;
+
 /// A glob over a whole value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
@@ -69,6 +71,47 @@ pub struct Atom {
     pub tests: BTreeSet<Test>,
 }
 
+impl Test {
+    /// Whether no automaton decides it together with others: it is tested alone, when a rule asks for it.
+    pub const fn is_late(&self) -> bool {
+        matches!(
+            self,
+            Self::Length(..) | Self::Regex(_) | Self::BeginsWith(_)
+        )
+    }
+
+    /// The same test in its cheapest form.
+    fn simplest(&self) -> Self {
+        match self {
+            Self::Regex(regex) => {
+                guard::as_pattern(regex).map_or_else(|| self.clone(), Self::Pattern)
+            }
+            test => test.clone(),
+        }
+    }
+}
+
+impl Atom {
+    /// Whether it is a single [late](Test::is_late) test: no such test shares its atom.
+    pub fn is_late(&self) -> bool {
+        self.tests.iter().any(Test::is_late)
+    }
+
+    /// An atom that holds whenever this one, a regular expression, does, if that tells anything.
+    pub fn guard(&self) -> Option<Atom> {
+        let Some(Test::Regex(regex)) = self.tests.first() else {
+            return None;
+        };
+        Some(Atom {
+            field: self.field,
+            tests: guard::guard(regex)?
+                .into_iter()
+                .map(Test::Pattern)
+                .collect(),
+        })
+    }
+}
+
 /// A condition as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expr {
@@ -111,7 +154,7 @@ impl Node {
             Expr::Is(field, test) => Self::Atom {
                 atom: Atom {
                     field: *field,
-                    tests: BTreeSet::from([test.clone()]),
+                    tests: BTreeSet::from([test.simplest()]),
                 },
                 negated,
             },
@@ -133,21 +176,22 @@ impl Node {
         // `f:(a or b)` does not. Other pairs do not merge: different values may satisfy them.
         let mut merged: Vec<Node> = Vec::new();
         for node in flat {
-            let Self::Atom {
-                atom: Atom { field, .. },
-                negated,
-            } = &node
-            else {
+            let Self::Atom { atom, negated } = &node else {
                 if !merged.contains(&node) {
                     merged.push(node);
                 }
                 continue;
             };
+            let (field, late) = (&atom.field, atom.is_late());
             let twin = merged.iter_mut().find_map(|other| match other {
                 Self::Atom {
                     atom,
                     negated: other_negated,
-                } => (atom.field == *field && other_negated == negated && *negated == all)
+                } => (atom.field == *field
+                    && other_negated == negated
+                    && *negated == all
+                    && !atom.is_late()
+                    && !late)
                     .then_some(&mut atom.tests),
                 _ => None,
             });

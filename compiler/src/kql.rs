@@ -3,18 +3,13 @@
 //! What it means is taken from Kibana's parser (`kbn-es-query`) and Elasticsearch's query
 //! shards: `docs/rules.md` has it in full.
 
-use std::ops::Range;
-
 use peewit_core::field::{Field, Type};
 use pest::Parser as _;
-use pest::error::{Error, ErrorVariant, InputLocation};
 use pest::iterators::Pair;
 
 use crate::diagnostic::Located;
 use crate::expr::{Expr, Pattern, Test, Token};
-
-/// Deepest nesting of parentheses: the parser and the compiler descend into them.
-pub const MAX_DEPTH: usize = 100;
+use crate::syntax::{self, MAX_DEPTH, is_space, join, negate, span, too_deep};
 
 use grammar::{Grammar, Rule};
 
@@ -31,8 +26,8 @@ mod grammar {
 /// deeper than [`MAX_DEPTH`].
 pub fn parse(query: &str) -> Result<Expr, Located> {
     check_depth(query)?;
-    let mut pairs =
-        Grammar::parse(Rule::query, query).map_err(|error| syntax_error(query, error))?;
+    let mut pairs = Grammar::parse(Rule::query, query)
+        .map_err(|error| syntax::error(query, error, describe))?;
     match pairs.next() {
         Some(pair) if pair.as_rule() == Rule::any_of => any_of(pair),
         _ => Err(Located::new(0..query.len(), "an empty query")),
@@ -51,40 +46,10 @@ fn check_depth(query: &str) -> Result<(), Located> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(Located::new(
-                at..at + 1,
-                format!("parentheses nested deeper than {MAX_DEPTH}"),
-            ));
+            return Err(too_deep(at));
         }
     }
     Ok(())
-}
-
-fn syntax_error(query: &str, error: Error<Rule>) -> Located {
-    let at = match error.location {
-        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
-    };
-    let end = query[at..]
-        .char_indices()
-        .nth(1)
-        .map_or(query.len(), |(len, _)| at + len);
-    let expected = match error.variant {
-        ErrorVariant::ParsingError { positives, .. } => {
-            let mut names: Vec<_> = positives.into_iter().filter_map(describe).collect();
-            names.sort_unstable();
-            names.dedup();
-            names.join(" or ")
-        }
-        ErrorVariant::CustomError { message } => message,
-    };
-    let found = match &query[at..end] {
-        "" => "the end of the query".to_owned(),
-        found => format!("`{}`", found.escape_debug()),
-    };
-    match expected.as_str() {
-        "" => Located::new(at..end, format!("unexpected {found}")),
-        expected => Located::new(at..end, format!("unexpected {found}: expected {expected}")),
-    }
 }
 
 /// A rule of the grammar in a reader's words; `None` for what explains nothing.
@@ -102,32 +67,6 @@ fn describe(rule: Rule) -> Option<&'static str> {
         Rule::EOI => "`and`, `or` or the end of the query",
         _ => return None,
     })
-}
-
-fn span(pair: &Pair<Rule>) -> Range<usize> {
-    let span = pair.as_span();
-    span.start()..span.start() + span.as_str().trim_end_matches(is_space).len()
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{a0}')
-}
-
-/// One child alone needs no node of its own.
-fn join(mut children: Vec<Expr>, all: bool) -> Expr {
-    match (children.len(), all) {
-        (1, _) => children.remove(0),
-        (_, true) => Expr::And(children),
-        (_, false) => Expr::Or(children),
-    }
-}
-
-fn negate(expr: Expr, times: usize) -> Expr {
-    if times.is_multiple_of(2) {
-        expr
-    } else {
-        Expr::Not(Box::new(expr))
-    }
 }
 
 /// Splits the `not`s from what they stand in front of.

@@ -3,16 +3,22 @@
 //! A host library: it reads rule text, which no device ever does. The way of a rule:
 //!
 //! `source` (files) -> `elastic` (a `rule`) -> `kql` (its query) -> `expr` (a condition in normal form) -> `plan`
-//! (triggers, order, jumps) and `automata` (the patterns of each field) -> `assemble` (the pack).
+//! (triggers, order, jumps), `automata` (the patterns of each field), `dfa` and `guard` (regular expressions) -> `assemble`
+//! (the pack).
 
 mod assemble;
 mod automata;
+mod dfa;
 pub mod diagnostic;
 pub mod elastic;
+pub mod eql;
 pub mod expr;
+mod guard;
 pub mod kql;
+mod lucene;
 mod plan;
 pub mod rule;
 pub mod source;
+mod syntax;
 
 pub use assemble::{TooLarge, assemble};

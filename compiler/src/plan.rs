@@ -18,32 +18,40 @@ pub struct Jump<'n> {
     pub otherwise: u16,
 }
 
-/// What a device's events of one kind say in the fields that are the same for all of them.
-const DEVICE: [(Field, &str); 4] = [
+/// What all of a device's events say in these fields.
+const DEVICE: [(Field, &str); 3] = [
     (Field::HostOsType, "linux"),
     (Field::EventKind, "event"),
     (Field::EventCategory, "process"),
-    (Field::EventType, "start"),
+];
+
+/// What those of one kind say: `event.type` and `event.action`.
+const KINDS: [(Kinds, [&str; 2]); 3] = [
+    (Kinds::EXEC, ["start", "exec"]),
+    (Kinds::FORK, ["start", "fork"]),
+    (Kinds::EXIT, ["end", "end"]),
 ];
 
 /// The kinds of events that a condition can hold for.
 pub fn kinds(node: &Node) -> Kinds {
     let mut kinds = Kinds::ANY.0;
-    for (kind, action) in [(Kinds::EXEC, "exec"), (Kinds::FORK, "fork")] {
-        if possible(node, action) {
+    for (kind, says) in KINDS {
+        if possible(node, says) {
             kinds |= kind.0;
         }
     }
     Kinds(kinds)
 }
 
-/// Whether a condition may hold for a device's event with this `event.action`.
-fn possible(node: &Node, action: &str) -> bool {
+/// Whether a condition may hold for a device's event with this `event.type` and `event.action`.
+fn possible(node: &Node, says: [&str; 2]) -> bool {
     match node {
-        Node::And(children) => children.iter().all(|child| possible(child, action)),
-        Node::Or(children) => children.iter().any(|child| possible(child, action)),
+        Node::And(children) => children.iter().all(|child| possible(child, says)),
+        Node::Or(children) => children.iter().any(|child| possible(child, says)),
         Node::Atom { atom, negated } => {
-            let constant = DEVICE.into_iter().chain([(Field::EventAction, action)]);
+            let constant = DEVICE
+                .into_iter()
+                .chain([Field::EventType, Field::EventAction].into_iter().zip(says));
             constant
                 .filter(|(field, _)| *field == atom.field)
                 .all(|(_, value)| holds(atom, value) != *negated)
@@ -86,15 +94,13 @@ fn holds(atom: &Atom, value: &str) -> bool {
 
 /// The atoms without one of which a condition cannot hold, as cheap and rare as can be
 /// found. `None`: it can hold without any.
-pub fn triggers(node: &Node) -> Option<Vec<&Atom>> {
+pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
     match node {
         Node::Atom { negated: true, .. } => None,
-        Node::Atom {
-            atom,
-            negated: false,
-        } => Some(vec![atom]),
+        Node::Atom { atom, .. } if atom.is_late() => Some(vec![atom.guard()?]),
+        Node::Atom { atom, .. } => Some(vec![atom.clone()]),
         Node::And(children) => {
-            let weight = |atoms: &Vec<&Atom>| {
+            let weight = |atoms: &Vec<Atom>| {
                 atoms
                     .iter()
                     .map(|atom| breadth(atom) * f64::from(rank(atom.field)))

@@ -173,11 +173,11 @@ fn a_rule_files_errors_show_the_line_and_a_caret() {
           |   ^^^^^^^^^^^^"#]]
     .assert_eq(&shown(&text));
     expect_test::expect![[r#"
-        error: rules of type "esql" are not supported: "query" and "new_terms" are
-         --> rule.toml:6:8
+        error: a value without a field: write `field:value`
+         --> rule.toml:7:10
           |
-        6 | type = "esql"
-          |        ^^^^^^"#]]
+        7 | query = "a"
+          |          ^"#]]
     .assert_eq(&shown(&format!("{HEAD}type = \"esql\"\nquery = \"a\"\n")));
 }
 

@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use peewit_compiler::expr::{Expr, Node, Test};
+use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_compiler::{assemble, elastic};
+use peewit_core::alert::Severity;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
-use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, checksum};
+use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, Purpose, checksum};
+use peewit_core::packed::Packer;
 use proptest::prelude::*;
 
 /// The rule of `docs/pack-format.md`.
@@ -43,7 +47,119 @@ fn varied() -> Vec<u8> {
         );
         elastic::parse(&text).unwrap()
     };
-    assemble(&VARIED.iter().enumerate().map(rule).collect::<Vec<_>>(), 1).unwrap()
+    let mut rules: Vec<Rule> = VARIED.iter().enumerate().map(rule).collect();
+    rules.push(sequence());
+    rules.push(Rule {
+        id: "r7".into(),
+        kind: Kind::Threshold {
+            count: 5,
+            distinct: Some((Field::ProcessName, 3)),
+        },
+        queries: sequence().queries[..1].to_vec(),
+        ..sequence()
+    });
+    assemble(&rules, 1).unwrap()
+}
+
+/// A sequence of three stages, with each test that no automaton shares with others.
+fn sequence() -> Rule {
+    let stage = |field, test| Query {
+        condition: Node::new(&Expr::Is(field, test)),
+        keys: vec![Field::HostId, Field::ProcessEntityId],
+    };
+    Rule {
+        id: "r6".into(),
+        name: "A sequence".into(),
+        author: "one, two".into(),
+        attack: "T1059".into(),
+        tags: vec!["Domain: Endpoint".into(), "OS: Linux".into()],
+        references: vec![
+            "https://example.org/a".into(),
+            "https://example.org/b".into(),
+        ],
+        severity: Severity::High,
+        risk_score: 73,
+        kind: Kind::Sequence {
+            span_ms: Some(5_000_000_000),
+        },
+        queries: vec![
+            stage(
+                Field::ProcessArgs,
+                Test::Regex(r"(?s-u).*\.foo\.[a-z]{1,3}".into()),
+            ),
+            stage(Field::ProcessName, Test::Length(2, 300)),
+            stage(
+                Field::ProcessCommandLine,
+                Test::BeginsWith(Field::ProcessName),
+            ),
+        ],
+        lookback_s: 540,
+        interval_s: 300,
+    }
+}
+
+#[test]
+fn purposes_and_texts_are_there_again() {
+    let bytes = varied();
+    let pack = Pack::parse(&bytes).unwrap();
+    let rules: Vec<_> = pack.rules().collect();
+    assert_eq!(rules.len(), VARIED.len() + 4);
+    for (number, rule) in (0..).zip(&rules[VARIED.len()..VARIED.len() + 3]) {
+        let purpose = Purpose::Stage {
+            number,
+            of: 3,
+            span_ms: 5_000_000_000,
+        };
+        assert_eq!((rule.id, rule.purpose), ("r6", purpose));
+        assert_eq!(rule.tags, "Domain: Endpoint, OS: Linux");
+        assert_eq!(
+            rule.references,
+            "https://example.org/a https://example.org/b"
+        );
+        let keys: Vec<Field> = rule.keys.iter().collect();
+        assert_eq!(keys, [Field::HostId, Field::ProcessEntityId]);
+    }
+    let threshold = Purpose::Threshold {
+        count: 5,
+        distinct: Some((Field::ProcessName, 3)),
+    };
+    assert_eq!(rules[VARIED.len() + 3].purpose, threshold);
+    assert_eq!(rules[0].purpose, Purpose::Query);
+}
+
+/// Each a rule that would not be bounded, or that no device could keep.
+#[test]
+fn tests_that_cannot_be_kept_or_bounded_are_refused() {
+    for (field, test, reason) in [
+        (
+            Field::ProcessArgs,
+            Test::Regex("(?s-u).*a.{90}b".into()),
+            "`(?s-u).*a.{90}b`: determinization exceeded size limit of 2097152",
+        ),
+        (
+            Field::ProcessCommandLine,
+            Test::BeginsWith(Field::ProcessArgs),
+            "a comparison with a field of several values or a number, of process.command_line",
+        ),
+        (
+            Field::ParentCommandLine,
+            Test::BeginsWith(Field::ProcessName),
+            "two fields compared, one of a parent: process.parent.command_line",
+        ),
+        (
+            Field::ProcessPid,
+            Test::Length(1, 2),
+            "a length or regular expression over the number process.pid",
+        ),
+    ] {
+        let mut rule = sequence();
+        rule.queries[0].condition = Node::new(&Expr::Is(field, test));
+        let error = assemble(&[rule], 1).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("the rules do not fit into one pack: {reason}")
+        );
+    }
 }
 
 fn hex(text: &str) -> Vec<u8> {
@@ -112,8 +228,8 @@ fn errors_say_what_is_wrong() {
     let pack = varied();
     assert_eq!(Pack::parse(b"\x7fELF").unwrap_err(), Error::Magic);
     let mut later = pack.clone();
-    later[4] = 2;
-    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(2));
+    later[4] = 3;
+    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(3));
     let mut damaged = pack;
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(Pack::parse(&damaged).unwrap_err(), Error::Checksum);
@@ -149,7 +265,7 @@ fn exercise(bytes: &[u8]) {
     let mut event = Everywhere(&values);
     let mut evaluation = Evaluation::new();
     engine.evaluate(&mut evaluation, &mut event, Kinds::ANY, |_| {});
-    let mut facts = heapless::Vec::<u16, 64>::new();
+    let mut facts = Packer::<64>::new();
     let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
     for rule in pack.rules() {
         engine.terms(&rule, &event, 16, |_| {});

@@ -19,8 +19,9 @@
 //! ```
 //!
 //! An *anchored* automaton is a trie of what values begin with: it is left at the first byte
-//! that no pattern continues with, usually after a few bytes. An *unanchored* one
-//! is an Aho-Corasick automaton of what values contain or end with; its outputs
+//! that no pattern continues with, usually after a few bytes. A *reversed* one is the same read from a value's last
+//! byte: a trie of what values end with. An *unanchored* one
+//! is an Aho-Corasick automaton of what values contain; its outputs
 //! include those of a state's suffixes.
 
 use crate::event::Reading;
@@ -62,14 +63,28 @@ pub struct Output {
     pub position: usize,
 }
 
+/// Where an automaton looks for its patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Place {
+    /// At a value's beginning.
+    Anchored,
+    /// At its end.
+    Reversed,
+    /// Anywhere in it.
+    Unanchored,
+}
+
 /// An automaton, in place.
 #[derive(Clone, Copy, Debug)]
 pub struct Automaton<'a> {
     words: &'a [[u8; WORD]],
+    place: Place,
     unanchored: bool,
 }
 
 /// Where the parts of a state stand.
+#[derive(Clone, Copy)]
 struct State {
     header: u32,
     fail: u32,
@@ -80,8 +95,12 @@ struct State {
 
 impl<'a> Automaton<'a> {
     /// The automaton in `words`. Nothing is checked here: see [`Automaton::validate`].
-    pub const fn new(words: &'a [[u8; WORD]], unanchored: bool) -> Self {
-        Self { words, unanchored }
+    pub const fn new(words: &'a [[u8; WORD]], place: Place) -> Self {
+        Self {
+            words,
+            place,
+            unanchored: matches!(place, Place::Unanchored),
+        }
     }
 
     /// Whether it has no states at all.
@@ -173,9 +192,17 @@ impl<'a> Automaton<'a> {
         }
     }
 
-    /// Reads a value from its beginning and reports the outputs of what it begins with and
+    /// Reads a value from its beginning, or its end, and reports the outputs of what it begins with, or ends with, and
     /// what it is.
     fn read_anchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
+        let reversed = self.place == Place::Reversed;
+        let get = |position: usize| {
+            let index = match reversed {
+                true => value.len().wrapping_sub(position + 1),
+                false => position,
+            };
+            value.get(index).copied()
+        };
         let mut at = 0;
         let mut position = 0;
         loop {
@@ -183,7 +210,7 @@ impl<'a> Automaton<'a> {
             if let Some(list) = state.here {
                 report(Output { list, position });
             }
-            let Some(&byte) = value.get(position) else {
+            let Some(byte) = get(position) else {
                 if let Some(list) = state.end {
                     report(Output { list, position });
                 }
@@ -194,8 +221,8 @@ impl<'a> Automaton<'a> {
                 CHAIN => {
                     let mut labels = state.header >> LABELS_SHIFT;
                     for _ in 0..state.header >> LENGTH_SHIFT & 3 {
-                        match value.get(position) {
-                            Some(&byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
+                        match get(position) {
+                            Some(byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
                                 position += 1
                             }
                             _ => return,
@@ -217,7 +244,8 @@ impl<'a> Automaton<'a> {
 
     /// Reads a whole value and reports the outputs of what it contains and what it ends with.
     fn read_unanchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        let mut state = self.state(0);
+        let root = self.state(0);
+        let mut state = root;
         // In a well-made automaton a state has at least as many bytes behind it as fail links
         // in front of it. Holding it to that bounds the work also in any other.
         let mut credit = 0usize;
@@ -237,7 +265,8 @@ impl<'a> Automaton<'a> {
                 let fail = if credit == 0 { 0 } else { state.fail as usize };
                 credit = credit.saturating_sub(1);
                 at_root = fail == 0;
-                state = self.state(fail);
+                // Most fail at once: the root is not read again.
+                state = if at_root { root } else { self.state(fail) };
             };
             if let Some(child) = child {
                 credit += 1;

@@ -9,15 +9,17 @@
 //!   to be cheap and rare; a rule is looked at only if one of them holds;
 //! - a field is evaluated when the first rule that is looked at asks for it.
 
+mod late;
 mod search;
 mod tuples;
 
 use crate::event::{Event, Values};
 use crate::field::{Field, FieldSet};
 use crate::pack::{
-    ALWAYS, AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_RULES, Pack, Rule,
-    RuleIndex,
+    ALWAYS, AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES,
+    Pack, Rule, RuleIndex,
 };
+use crate::packed::{Full, Packed, Packer};
 
 /// Which length limits hold for keyword values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +31,6 @@ pub enum Limits {
     Upstream,
 }
 
-/// A list with room for fewer facts than there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct TooManyFacts;
-
-impl core::fmt::Display for TooManyFacts {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("more facts than the list has room for")
-    }
-}
-
-impl core::error::Error for TooManyFacts {}
-
 /// What is known about one event so far. About 1 KiB; one for each thread, used again for
 /// each event.
 #[derive(Clone, Debug)]
@@ -49,6 +38,8 @@ pub struct Evaluation {
     atoms: [u64; MAX_ATOM_WORDS],
     looked_at: [u64; MAX_RULES / 64],
     known: FieldSet,
+    /// Late atoms that have been tested.
+    tested: [u64; MAX_LATE_WORDS],
     lost: FieldSet,
     beyond_upstream: bool,
 }
@@ -60,6 +51,7 @@ impl Evaluation {
             atoms: [0; MAX_ATOM_WORDS],
             looked_at: [0; MAX_RULES / 64],
             known: FieldSet::EMPTY,
+            tested: [0; MAX_LATE_WORDS],
             lost: FieldSet::EMPTY,
             beyond_upstream: false,
         }
@@ -67,20 +59,20 @@ impl Evaluation {
 
     /// Forgets everything: the next event is another one.
     pub fn clear(&mut self) {
-        self.known = FieldSet::EMPTY;
-        self.lost = FieldSet::EMPTY;
-        self.beyond_upstream = false;
+        self.clear_but(FieldSet::EMPTY);
     }
 
     /// Forgets everything but these fields: the next event is the same in them.
     pub fn clear_but(&mut self, same: FieldSet) {
         self.known = self.known.and(same);
         self.lost = self.lost.and(same);
+        self.tested.iter_mut().for_each(clear);
         self.beyond_upstream = false;
     }
 
     /// Forgets these fields: the next event differs in them from this one.
     pub fn forget(&mut self, fields: &[Field]) {
+        self.tested.iter_mut().for_each(clear);
         for &field in fields {
             self.known.remove(field);
             self.lost.remove(field);
@@ -89,12 +81,12 @@ impl Evaluation {
 
     /// Sets those of `facts` that are atoms of one field.
     #[inline]
-    fn set_facts(&mut self, index: &FieldIndex, facts: &[AtomId]) {
+    fn set_facts(&mut self, index: &FieldIndex, facts: Packed<'_>) {
         let Some(words) = self.atoms.get_mut(index.atom_words()) else {
             return;
         };
         words.iter_mut().for_each(clear);
-        for &atom in facts {
+        for atom in facts.iter() {
             if let Some(word) = usize::from(atom / 64)
                 .checked_sub(index.first_word)
                 .and_then(|word| words.get_mut(word))
@@ -125,8 +117,9 @@ pub struct Engine<'a> {
     index: heapless::Vec<FieldIndex<'a>, { Field::COUNT }>,
     /// For each field its place in `index`, one more than that; 0: no rule asks for it.
     places: [u8; Field::COUNT],
-    /// For each word of atoms the place in `index` of the field that it belongs to.
+    /// For each word of atoms the place in `index` of the field that it belongs to; none for late atoms.
     words: [u8; MAX_ATOM_WORDS],
+    first_late_word: usize,
     kinds: Kinds,
 }
 
@@ -138,7 +131,8 @@ impl<'a> Engine<'a> {
             limits,
             index: heapless::Vec::new(),
             places: [0; Field::COUNT],
-            words: [0; MAX_ATOM_WORDS],
+            words: [u8::MAX; MAX_ATOM_WORDS],
+            first_late_word: pack.first_late_word(),
             kinds: Kinds(
                 (0..pack.rule_count() as RuleIndex)
                     .filter_map(|rule| pack.condition(rule))
@@ -213,14 +207,14 @@ impl<'a> Engine<'a> {
     /// puts it into `facts`, ascending: for [`Values::Facts`] of later events.
     ///
     /// # Errors
-    /// `facts` is too small; it then holds the first ones.
+    /// [`Full`]: there is room for the first ones only.
     pub fn facts<E: Event, const N: usize>(
         &self,
         evaluation: &mut Evaluation,
         event: &mut E,
         fields: &[Field],
-        facts: &mut heapless::Vec<AtomId, N>,
-    ) -> Result<(), TooManyFacts> {
+        facts: &mut Packer<N>,
+    ) -> Result<(), Full> {
         facts.clear();
         // Ascending, whatever the order of `fields`: the index is.
         for index in self
@@ -234,8 +228,18 @@ impl<'a> Engine<'a> {
                 while bits != 0 {
                     let atom = (word * 64) as u32 + bits.trailing_zeros();
                     bits &= bits - 1;
-                    facts.push(atom as AtomId).map_err(|_| TooManyFacts)?;
+                    facts.push(atom as AtomId)?;
                 }
+            }
+        }
+        for late in 0..self.pack.late_count() {
+            let asked = self
+                .pack
+                .late(late)
+                .is_some_and(|late| fields.contains(&late.field));
+            let atom = (self.first_late_word * 64 + late) as AtomId;
+            if asked && self.late(evaluation, event, atom).0 {
+                facts.push(atom)?;
             }
         }
         Ok(())
@@ -308,13 +312,16 @@ impl<'a> Engine<'a> {
         let mut at = 0;
         while let Some(instruction) = condition.instruction(at) {
             let (word, bit) = (usize::from(instruction.atom / 64), instruction.atom % 64);
-            let place = self.words.get(word).copied().unwrap_or(0);
-            let Some(index) = self.index.get(usize::from(place)) else {
-                return false;
+            let place = self.words.get(word).copied().unwrap_or(u8::MAX);
+            let (set, field) = match self.index.get(usize::from(place)) {
+                Some(index) => {
+                    self.require(evaluation, event, index);
+                    let word = evaluation.atoms.get(word).copied().unwrap_or(0);
+                    (word >> bit & 1 == 1, index.field)
+                }
+                None => self.late(evaluation, event, instruction.atom),
             };
-            self.require(evaluation, event, index);
-            let set = evaluation.atoms.get(word).copied().unwrap_or(0) >> bit & 1 == 1;
-            let holds = set != instruction.negated || evaluation.lost.contains(index.field);
+            let holds = set != instruction.negated || evaluation.lost.contains(field);
             let next = if holds {
                 instruction.then
             } else {

@@ -1,7 +1,7 @@
 //! What the engine asks an event for.
 
 use crate::field::Field;
-use crate::pack::AtomId;
+use crate::packed::Packed;
 
 /// The values of one field of one event.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub enum Values<'a> {
     Number(i64),
     /// Not the values but what holds of them: the atoms found by [`crate::engine::Engine::facts`],
     /// ascending.
-    Facts(&'a [AtomId]),
+    Facts(Packed<'a>),
 }
 
 /// Iterates over the strings of a [`Values::Block`].

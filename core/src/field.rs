@@ -84,37 +84,39 @@ fields! {
     ProcessCommandLine = "process.command_line", Wildcard, CapturedLong;
     ProcessWorkingDirectory = "process.working_directory", Keyword, Read;
     ProcessPid = "process.pid", Number, Captured;
-    ProcessEntityId = "process.entity_id", Keyword, Absent;
-    ProcessInteractive = "process.interactive", Number, Absent;
-    ProcessEnvVars = "process.env_vars", Keyword, Absent;
-    ProcessExitCode = "process.exit_code", Number, Absent;
-    ProcessLogonId = "process.logon_id", Keyword, Absent;
-    ProcessCapabilitiesEffective = "process.thread.capabilities.effective", Keyword, Absent;
-    ProcessCapabilitiesPermitted = "process.thread.capabilities.permitted", Keyword, Absent;
-    ProcessUserId = "process.user.id", Keyword, Absent;
-    ProcessRealUserId = "process.real_user.id", Keyword, Absent;
-    ProcessGroupId = "process.group.id", Keyword, Absent;
-    ProcessRealGroupId = "process.real_group.id", Keyword, Absent;
-    EntryLeaderType = "process.entry_leader.entry_meta.type", Keyword, Absent;
-    EntryLeaderEntityId = "process.entry_leader.entity_id", Keyword, Absent;
-    EntryLeaderExecutable = "process.entry_leader.executable", Keyword, Absent;
-    EntryLeaderArgs = "process.entry_leader.args", Keyword, Absent;
-    SessionLeaderName = "process.session_leader.name", Keyword, Absent;
-    GroupLeaderName = "process.group_leader.name", Keyword, Absent;
+    ProcessEntityId = "process.entity_id", Keyword, Read;
+    ProcessInteractive = "process.interactive", Number, Read;
+    ProcessEnvVars = "process.env_vars", Keyword, Read;
+    ProcessExitCode = "process.exit_code", Number, Captured;
+    ProcessLogonId = "process.logon_id", Keyword, Read;
+    ProcessCapabilitiesEffective = "process.thread.capabilities.effective", Keyword, Read;
+    ProcessCapabilitiesPermitted = "process.thread.capabilities.permitted", Keyword, Read;
+    ProcessUserId = "process.user.id", Keyword, Read;
+    ProcessRealUserId = "process.real_user.id", Keyword, Read;
+    ProcessGroupId = "process.group.id", Keyword, Read;
+    ProcessRealGroupId = "process.real_group.id", Keyword, Read;
+    EntryLeaderType = "process.entry_leader.entry_meta.type", Keyword, Read;
+    EntryLeaderEntityId = "process.entry_leader.entity_id", Keyword, Read;
+    EntryLeaderExecutable = "process.entry_leader.executable", Keyword, Read;
+    EntryLeaderArgs = "process.entry_leader.args", Keyword, Read;
+    SessionLeaderName = "process.session_leader.name", Keyword, Read;
+    GroupLeaderName = "process.group_leader.name", Keyword, Read;
     ParentExecutable = "process.parent.executable", Keyword, Lineage;
     ParentName = "process.parent.name", Keyword, Lineage;
     ParentArgs = "process.parent.args", Keyword, Lineage;
     ParentArgsCount = "process.parent.args_count", Number, Lineage;
     ParentCommandLine = "process.parent.command_line", Wildcard, Lineage;
     ParentPid = "process.parent.pid", Number, Lineage;
-    ParentEntityId = "process.parent.entity_id", Keyword, Absent;
-    ParentWorkingDirectory = "process.parent.working_directory", Keyword, Absent;
-    ParentInteractive = "process.parent.interactive", Number, Absent;
-    ParentUserId = "process.parent.user.id", Keyword, Absent;
-    ParentGroupId = "process.parent.group.id", Keyword, Absent;
+    ParentEntityId = "process.parent.entity_id", Keyword, Read;
+    ParentWorkingDirectory = "process.parent.working_directory", Keyword, Read;
+    ParentInteractive = "process.parent.interactive", Number, Read;
+    ParentUserId = "process.parent.user.id", Keyword, Read;
+    ParentGroupId = "process.parent.group.id", Keyword, Read;
     UserId = "user.id", Keyword, Read;
-    UserName = "user.name", Keyword, Absent;
-    ContainerId = "container.id", Keyword, Absent;
+    UserName = "user.name", Keyword, Read;
+    ContainerId = "container.id", Keyword, Read;
+    UserRealId = "user.Ext.real.id", Keyword, Read;
+    GroupRealId = "group.Ext.real.id", Keyword, Read;
 }
 
 impl Field {
@@ -214,6 +216,6 @@ mod tests {
         assert_eq!(Field::HostOsType.number(), 0);
         assert_eq!(Field::ProcessExecutable.number(), 7);
         assert_eq!(Field::ParentExecutable.number(), 31);
-        assert_eq!(Field::ContainerId.number(), 44);
+        assert_eq!(Field::GroupRealId.number(), 46);
     }
 }

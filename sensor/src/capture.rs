@@ -5,13 +5,15 @@
 
 use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
+use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
+use crate::late::Late;
 use crate::netlink::{Notice, parse};
 use crate::outlet::matched_arg;
 use crate::proc::{Arguments, PATH_MAX};
 use crate::state::{Exec, SENSOR, STATE, Sensor};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::{
     Connector, Errno, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms,
     thread_id,
@@ -122,7 +124,7 @@ fn handle(
     messages: &mut Messages,
     exec: &Exec<'_>,
 ) {
-    let mut facts = heapless::Vec::new();
+    let mut facts = Packer::new();
     let (parent_pid, parent_known) = {
         let mut state = STATE.lock(me);
         state.drain(sensor, messages);
@@ -138,7 +140,7 @@ fn handle(
         parent: match (parent_pid, parent_known) {
             (_, false) => Parent::Lost,
             (0, true) => Parent::None,
-            (_, true) => Parent::Facts(&facts),
+            (_, true) => Parent::Facts(facts.list()),
         },
         host_id: sensor.host_id,
         late: Late::new(&sensor.proc, &mut directory),
@@ -154,7 +156,13 @@ fn handle(
         if !rules.is_empty() {
             subject.read_all();
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
-            while let (false, Some(rule)) = (matched.is_full(), rest.pop()) {
+            while let Some(rule) = rest.pop() {
+                if let Some(rule) = sensor.engine.pack().rule(rule) {
+                    subject.read_keys(rule.keys.iter());
+                }
+                if matched.is_full() {
+                    continue;
+                }
                 let arg = matched_arg(sensor.engine, judge.evaluation(), rule, args, false);
                 // There is room.
                 let _ = matched.push((rule, arg));

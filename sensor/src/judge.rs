@@ -1,16 +1,16 @@
 //! Which rules hold for a process, and what to remember for its children and forks.
 
-use heapless::Vec;
 use peewit_core::alert::Action;
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::field::{Field, FieldSet};
-use peewit_core::lineage::{Image, MAX_FACTS, MAX_FORK_RULES};
-use peewit_core::pack::{AtomId, Kinds, MAX_RULES, RuleIndex};
+use peewit_core::lineage::{self, Image, MAX_FACTS};
+use peewit_core::pack::{Kinds, MAX_RULES, RuleIndex};
+use peewit_core::packed::{Packed, Packer};
 
 use crate::subject::{Parent, Subject};
 
-/// Fields that speak of the parent.
-const PARENT_FIELDS: [Field; 6] = [
+/// Fields of the parent that are evaluated when it execs itself, and kept with it.
+const FACT_FIELDS: [Field; 6] = [
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
@@ -19,8 +19,28 @@ const PARENT_FIELDS: [Field; 6] = [
     Field::ParentPid,
 ];
 
+/// All fields that speak of the parent.
+const PARENT_FIELDS: [Field; 11] = [
+    Field::ParentExecutable,
+    Field::ParentName,
+    Field::ParentArgs,
+    Field::ParentArgsCount,
+    Field::ParentCommandLine,
+    Field::ParentPid,
+    Field::ParentEntityId,
+    Field::ParentWorkingDirectory,
+    Field::ParentInteractive,
+    Field::ParentUserId,
+    Field::ParentGroupId,
+];
+
 /// Fields in which the fork of a process differs from its exec, apart from the parent's.
-const FORK_FIELDS: [Field; 3] = [Field::EventAction, Field::ProcessPid, Field::ParentPid];
+const FORK_FIELDS: [Field; 4] = [
+    Field::EventAction,
+    Field::ProcessPid,
+    Field::ParentPid,
+    Field::ProcessEntityId,
+];
 
 /// Fields in which every event is like the last one: they are evaluated once.
 const SAME_FIELDS: FieldSet = FieldSet::of(&[
@@ -64,10 +84,9 @@ impl Rules {
 #[derive(Debug)]
 pub struct Judge {
     evaluation: Evaluation,
-    facts: Vec<AtomId, MAX_FACTS>,
-    /// One more than are kept: so that the table sees that there were more.
-    fork_rules: Vec<RuleIndex, { MAX_FORK_RULES + 1 }>,
-    facts_lost: bool,
+    // A number more than is kept: so that the table sees that there were more.
+    facts: Packer<{ MAX_FACTS + 3 }>,
+    fork_rules: Packer<{ lineage::MAX_RULES + 3 }>,
     beyond_upstream: bool,
 }
 
@@ -76,9 +95,8 @@ impl Judge {
     pub const fn new() -> Self {
         Self {
             evaluation: Evaluation::new(),
-            facts: Vec::new(),
-            fork_rules: Vec::new(),
-            facts_lost: false,
+            facts: Packer::new(),
+            fork_rules: Packer::new(),
             beyond_upstream: false,
         }
     }
@@ -109,14 +127,8 @@ impl Judge {
         let (parent, action) = (subject.parent, subject.action);
         subject.parent = Parent::Itself;
         self.evaluation.forget(&PARENT_FIELDS);
-        self.facts_lost = engine
-            .facts(
-                &mut self.evaluation,
-                subject,
-                &PARENT_FIELDS,
-                &mut self.facts,
-            )
-            .is_err();
+        // Full: there is one too many already.
+        let _ = engine.facts(&mut self.evaluation, subject, &FACT_FIELDS, &mut self.facts);
         self.fork_rules.clear();
         if engine.kinds().meets(Kinds::FORK) {
             subject.action = Action::Fork;
@@ -140,11 +152,12 @@ impl Judge {
     pub fn image<'a>(&'a self, subject: &Subject<'a>) -> Image<'a> {
         Image {
             path: subject.executable,
-            facts: &self.facts,
-            fork_rules: &self.fork_rules,
+            facts: self.facts.list(),
+            fork_rules: self.fork_rules.list(),
+            exit_rules: Packed::EMPTY,
             args: subject.args.unwrap_or(&[]),
             args_len: length(subject.args.unwrap_or(&[])),
-            lost: self.facts_lost || subject.executable.is_none() || subject.args.is_none(),
+            lost: subject.executable.is_none() || subject.args.is_none(),
         }
     }
 

@@ -18,6 +18,7 @@ pub mod cli;
 pub mod demo;
 pub mod host;
 pub mod judge;
+pub mod late;
 pub mod log;
 pub mod netlink;
 pub mod outlet;

@@ -8,7 +8,7 @@ use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
 use peewit_core::frame::{self, MAX_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
-use peewit_core::pack::{self, RuleIndex};
+use peewit_core::pack::{self, Purpose, RuleIndex};
 use peewit_core::terms::{Key, Terms, fingerprint};
 
 use crate::judge::length;
@@ -110,12 +110,16 @@ impl Outlet {
         let mut raised = 0;
         let mut found = |values: &[&[u8]]| {
             let term = fingerprint(&self.key, held.id.as_bytes(), values);
-            if values.is_empty() || self.terms.seen(term, now, held.window_ms).is_new() {
+            let new = match held.purpose {
+                Purpose::NewTerms { window_ms } => self.terms.seen(term, now, window_ms).is_new(),
+                _ => true,
+            };
+            if new {
                 self.send(describe(&held, subject, lineage, beside, values));
                 raised += 1;
             }
         };
-        if held.terms.is_empty() {
+        if held.keys.is_empty() {
             found(&[]);
         } else {
             engine.terms(&held, subject, MAX_TUPLES, found);
@@ -180,11 +184,11 @@ fn describe<'a>(
         boot_ms: boot_ms(),
         pid: subject.pid,
         tid: beside.tid,
-        uid: subject.late.ids().map(|ids| ids.effective_user),
+        uid: subject.status().map(|status| status.effective_user),
         executable: subject.executable.map(Path::new),
         args: subject.args.unwrap_or(&[]),
         args_len: beside.args_len,
-        cwd: subject.late.directory(),
+        cwd: subject.directory(),
         parent: AlertParent {
             pid: subject.parent_pid,
             executable,

@@ -1,6 +1,12 @@
 //! What `/proc` tells about a process.
 
-use crate::sys::{Errno, Fd, Mapping, OpenMode, open, open_at, read_link_at};
+mod session;
+mod status;
+
+pub use session::{Entry, Stat};
+pub use status::{CAPABILITIES, Status, hexadecimal, line};
+
+use crate::sys::{Errno, Fd, Mapping, Once, OpenMode, open, open_at, read_link_at};
 use crate::text::{Decimal, PathBuffer, number};
 
 /// `/proc`, open: paths below it are shorter for the kernel to walk.
@@ -8,6 +14,9 @@ use crate::text::{Decimal, PathBuffer, number};
 pub struct Proc {
     directory: Fd,
 }
+
+/// The system's list of users, once it was read.
+static USERS: Once<&[u8]> = Once::new();
 
 /// Longest path that the kernel gives, its NUL included.
 pub const PATH_MAX: usize = 4096;
@@ -42,17 +51,6 @@ impl<'a> Executable<'a> {
             },
         }
     }
-}
-
-/// A process' ids, from its `status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ids {
-    /// The parent; 0 if it has none in this pid namespace.
-    pub parent: u32,
-    /// The real user.
-    pub user: u32,
-    /// The effective user.
-    pub effective_user: u32,
 }
 
 /// Room for arguments of any length: small ones in memory that is always there, the rest in a big mapping
@@ -209,15 +207,75 @@ impl Proc {
         self.link(pid, b"root", buffer)
     }
 
-    /// Its parent and users.
+    /// What one read gives of `/proc/PID/NAME`.
+    fn read_of<'b>(&self, pid: u32, name: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+        let read = self.file(pid, name)?.read(buffer)?;
+        Ok(buffer.get(..read).unwrap_or(&[]))
+    }
+
+    /// The user who logged in, whatever the process has become since. `u32::MAX`: nobody did.
     ///
     /// # Errors
-    /// [`Errno::NOT_FOUND`] if it is gone altogether; a process that has ended but was not waited for
-    /// still has them.
-    pub fn ids(&self, pid: u32) -> Result<Ids, Errno> {
-        let mut buffer = [0; 512];
-        let read = self.file(pid, b"status")?.read(&mut buffer)?;
-        parse_ids(buffer.get(..read).unwrap_or(&[])).ok_or(Errno::INVALID)
+    /// [`Errno::NOT_FOUND`] if it is gone, or in a kernel without it.
+    pub fn login_user(&self, pid: u32) -> Result<u32, Errno> {
+        let mut buffer = [0; 16];
+        number(self.read_of(pid, b"loginuid", &mut buffer)?)
+            .and_then(|user| u32::try_from(user).ok())
+            .ok_or(Errno::INVALID)
+    }
+
+    /// The id of its container, as the names of control groups have it: 64 hexadecimal digits, the first found.
+    ///
+    /// # Errors
+    /// As for [`Proc::login_user`]; [`Errno::INVALID`] outside of containers.
+    #[inline(never)]
+    pub fn container<'b>(&self, pid: u32, id: &'b mut [u8; 64]) -> Result<&'b [u8], Errno> {
+        let mut buffer = [0; 1024];
+        let groups = self.read_of(pid, b"cgroup", &mut buffer)?;
+        *id = container_id(groups).ok_or(Errno::INVALID)?;
+        Ok(id)
+    }
+
+    /// Its arguments, if they fit into the buffer.
+    ///
+    /// # Errors
+    /// [`Errno::NOT_FOUND`] if it is gone; [`Errno::TOO_LONG`] if they may be longer.
+    pub fn some_arguments<'b>(&self, pid: u32, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
+        let room = buffer.len();
+        let args = self.read_of(pid, b"cmdline", buffer)?;
+        if args.len() < room {
+            Ok(args)
+        } else {
+            Err(Errno::TOO_LONG)
+        }
+    }
+
+    /// The name of a user, as the system's list had it when [`Proc::read_users`] read it.
+    pub fn user_name(&self, user: u32) -> Option<&'static [u8]> {
+        let users = USERS.get().copied().unwrap_or(b"root:x:0:");
+        user_name(users, user)
+    }
+
+    /// Reads the system's list of users, for [`Proc::user_name`]. Of a longer list only the first 64 KiB are known.
+    ///
+    /// # Errors
+    /// Those of open(2), read(2) and mmap(2).
+    pub fn read_users(&self) -> Result<(), Errno> {
+        let list = Mapping::new(64 << 10)?.leak();
+        let read = crate::sys::read_file(c"/etc/passwd", list)?.len();
+        USERS.set(list.get(..read).unwrap_or(&[])).map(drop)
+    }
+
+    /// Reads its environment: strings, each ended by NUL.
+    ///
+    /// # Errors
+    /// As for [`Proc::executable`]; [`Errno::TOO_LONG`] without the memory for it.
+    pub fn environment(&self, pid: u32, into: &mut Arguments<'_>) -> Result<(), Errno> {
+        let file = self.file(pid, b"environ")?;
+        if into.begin(&file)? {
+            into.go_on(&file)?;
+        }
+        Ok(())
     }
 
     /// Reads a small file of `/proc` itself.
@@ -253,21 +311,20 @@ fn path(pid: u32, name: &[u8]) -> Result<PathBuffer<24>, Errno> {
     PathBuffer::of(&[Decimal::new(u64::from(pid)).as_bytes(), b"/", name])
 }
 
-/// The value of a line `KEY:\tVALUE` of a status file.
-pub fn line<'a>(file: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    file.split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(b":\t"))
+/// The name in the first line `NAME:PASSWORD:USER:...` of a user.
+fn user_name(users: &[u8], user: u32) -> Option<&[u8]> {
+    users.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut parts = line.split(|&byte| byte == b':');
+        let name = parts.next()?;
+        (number(parts.nth(1)?)? == u64::from(user)).then_some(name)
+    })
 }
 
-fn parse_ids(status: &[u8]) -> Option<Ids> {
-    // The first line is `Name:`, in which the kernel escapes newlines.
-    let mut users = line(status, b"Uid")?.split(|&byte| byte == b'\t');
-    let mut user = || u32::try_from(number(users.next()?)?).ok();
-    Some(Ids {
-        user: user()?,
-        effective_user: user()?,
-        parent: u32::try_from(number(line(status, b"PPid")?)?).ok()?,
-    })
+/// The first run of exactly 64 hexadecimal digits.
+fn container_id(groups: &[u8]) -> Option<[u8; 64]> {
+    groups
+        .split(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        .find_map(|digits| digits.try_into().ok())
 }
 
 #[cfg(test)]
@@ -275,18 +332,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_found_behind_a_hostile_name() {
-        let status = b"Name:\tUid:\\n7\nUmask:\t0022\nState:\tR (running)\nTgid:\t9\nPid:\t9\nPPid:\t4\nUid:\t1000\t0\t0\t0\nGid:\t5\t5\t5\t5\n";
+    fn containers_have_64_digits() {
+        let id = [b'a'; 64];
+        let group = |prefix: &str, id: &[u8], suffix: &str| {
+            [prefix.as_bytes(), id, suffix.as_bytes()].concat()
+        };
         assert_eq!(
-            parse_ids(status),
-            Some(Ids {
-                parent: 4,
-                user: 1000,
-                effective_user: 0
-            })
+            container_id(&group("0::/system.slice/docker-", &id, ".scope\n")),
+            Some(id)
         );
-        assert_eq!(parse_ids(&status[..70]), None);
-        assert_eq!(parse_ids(b""), None);
+        assert_eq!(
+            container_id(&group("4:cpu:/x\n1:pids:/kubepods/pod1/", &id, "\n")),
+            Some(id)
+        );
+        assert_eq!(container_id(&group("0::/docker/", &id[1..], "\n")), None);
+        assert_eq!(container_id(&group("0::/docker/b", &id, "\n")), None);
+        assert_eq!(container_id(b"0::/init.scope\n"), None);
+    }
+
+    #[test]
+    fn users_have_names() {
+        let users = b"root:x:0:0:root:/root:/bin/sh\n\nbroken\nlp:x:7:7:lp:/:/bin/false";
+        assert_eq!(user_name(users, 0), Some(&b"root"[..]));
+        assert_eq!(user_name(users, 7), Some(&b"lp"[..]));
+        assert_eq!(user_name(users, 8), None);
     }
 
     #[test]
@@ -329,14 +398,9 @@ mod tests {
         );
         let first = std::env::args_os().next().unwrap();
         assert!(arguments.block().starts_with(first.as_encoded_bytes()));
-        assert_eq!(
-            proc.ids(me).unwrap().parent,
-            std::os::unix::process::parent_id()
-        );
         let mut found = false;
         proc.processes(|pid| found |= pid == me).unwrap();
         assert!(found);
-        assert_eq!(proc.ids(0), Err(Errno::NOT_FOUND));
         let gone = proc.look(0, &mut arguments, &mut buffer, &mut || ());
         assert_eq!(gone, (Err(Errno::NOT_FOUND), Err(Errno::NOT_FOUND)));
     }

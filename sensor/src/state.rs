@@ -7,12 +7,14 @@ use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent};
 use peewit_core::engine::Engine;
 use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
+use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
+use crate::late::Late;
 use crate::netlink::{Notice, parse};
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::{Connector, Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
 
 /// What does not change once the sensor runs.
@@ -77,7 +79,7 @@ struct Describer {
 }
 
 /// What is known about a process' parent, taken along.
-type Facts = heapless::Vec<u16, { peewit_core::lineage::MAX_FACTS }>;
+type Facts = Packer<{ peewit_core::lineage::MAX_FACTS }>;
 
 /// An exec, as far as it was read without the lock.
 pub struct Exec<'a> {
@@ -183,7 +185,7 @@ impl State {
         match self.lineage.parent(pid) {
             Kin::Known(parent) => {
                 // As many as the table keeps.
-                let _ = facts.extend_from_slice(parent.facts);
+                let _ = facts.copy(parent.facts);
                 (parent.pid, !parent.lost)
             }
             Kin::None => (0, true),

@@ -3,10 +3,10 @@
 use peewit_core::alert::Action;
 use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::Field;
-use peewit_core::pack::AtomId;
+use peewit_core::packed::Packed;
 
-use crate::proc::{Ids, Proc};
-use crate::text::Decimal;
+use crate::late::{Late, Whose};
+use crate::proc::Status;
 
 /// What is known of the parent.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub enum Parent<'a> {
     /// There is one, but its name was lost.
     Lost,
     /// What held for it when it started.
-    Facts(&'a [AtomId]),
+    Facts(Packed<'a>),
     /// Its program; `None` for a kernel thread.
     Named(Option<&'a [u8]>),
     /// The process itself: what its children will see, and its forks.
@@ -44,56 +44,6 @@ pub struct Subject<'a> {
     pub late: Late<'a>,
 }
 
-/// Facts that are read when they are first asked for.
-#[derive(Debug)]
-pub struct Late<'a> {
-    proc: &'a Proc,
-    buffer: &'a mut [u8],
-    /// The length of the working directory, if it was read.
-    directory: Option<Option<usize>>,
-    /// Whether the root directory was looked at.
-    root: bool,
-    ids: Option<Option<Ids>>,
-    digits: Decimal,
-}
-
-impl<'a> Late<'a> {
-    /// Nothing was read yet. The buffer is for a path.
-    pub fn new(proc: &'a Proc, buffer: &'a mut [u8]) -> Self {
-        Self {
-            proc,
-            buffer,
-            directory: None,
-            root: false,
-            ids: None,
-            digits: Decimal::new(0),
-        }
-    }
-
-    /// Reads the working directory of `pid`.
-    pub fn read_directory(&mut self, pid: u32) {
-        let (proc, buffer) = (self.proc, &mut *self.buffer);
-        self.directory
-            .get_or_insert_with(|| proc.working_directory(pid, buffer).ok().map(<[u8]>::len));
-    }
-
-    /// The working directory, if it was read.
-    pub fn directory(&self) -> Option<&[u8]> {
-        self.buffer.get(..self.directory.flatten()?)
-    }
-
-    /// Reads the ids of `pid`.
-    pub fn read_ids(&mut self, pid: u32) -> Option<Ids> {
-        let proc = self.proc;
-        *self.ids.get_or_insert_with(|| proc.ids(pid).ok())
-    }
-
-    /// The ids, if they were read.
-    pub fn ids(&self) -> Option<Ids> {
-        self.ids.flatten()
-    }
-}
-
 /// How a value that is there or was lost looks to a rule.
 fn known<'v>(value: Option<&'v [u8]>, values: impl Fn(&'v [u8]) -> Values<'v>) -> Values<'v> {
     value.map_or(Values::Lost, values)
@@ -115,9 +65,10 @@ impl Subject<'_> {
             return;
         }
         let mut buffer = [0; 256];
-        if let (Some(path), Ok(root)) =
-            (self.executable, self.late.proc.root(self.pid, &mut buffer))
-        {
+        if let (Some(path), Ok(root)) = (
+            self.executable,
+            self.late.proc().root(self.pid, &mut buffer),
+        ) {
             self.executable = Some(below(path, root));
         }
     }
@@ -126,8 +77,37 @@ impl Subject<'_> {
     #[cold]
     pub fn read_all(&mut self) {
         self.read_root();
-        self.late.read_directory(self.pid);
-        self.late.read_ids(self.pid);
+        for field in [Field::ProcessWorkingDirectory, Field::UserId] {
+            self.late.read(field, self.whose());
+        }
+    }
+
+    /// Reads the fields whose values a rule's alerts or state are told apart by.
+    pub fn read_keys(&mut self, keys: impl Iterator<Item = Field>) {
+        for field in keys {
+            let _ = self.values(field);
+        }
+    }
+
+    /// The working directory, if it was read.
+    pub fn directory(&self) -> Option<&[u8]> {
+        self.late.text(Field::ProcessWorkingDirectory, self.whose())
+    }
+
+    /// Its users and groups, if they were read.
+    pub fn status(&self) -> Option<Status> {
+        self.late.status_read(self.pid)
+    }
+
+    fn whose(&self) -> Whose {
+        let parent = match self.parent {
+            Parent::Itself => self.pid,
+            _ => self.parent_pid,
+        };
+        Whose {
+            pid: self.pid,
+            parent,
+        }
     }
 
     /// A field of the process itself that was captured with the event.
@@ -189,32 +169,24 @@ impl Event for Subject<'_> {
     fn values(&mut self, field: Field) -> Values<'_> {
         match field {
             Field::ProcessExecutable | Field::ProcessName => self.read_root(),
-            Field::ProcessWorkingDirectory => self.late.read_directory(self.pid),
-            Field::UserId => {
-                if let Some(ids) = self.late.read_ids(self.pid) {
-                    self.late.digits = Decimal::new(u64::from(ids.effective_user));
-                }
-            }
+            field if Late::reads(field) => self.late.read(field, self.whose()),
             _ => {}
         }
         self.term(field)
     }
 
     fn term(&self, field: Field) -> Values<'_> {
-        match field {
-            Field::ProcessWorkingDirectory => known(self.late.directory(), Values::One),
-            Field::UserId => match self.late.ids() {
-                Some(_) => Values::One(self.late.digits.as_bytes()),
-                None => Values::Lost,
-            },
-            _ => self.captured(field),
+        if Late::reads(field) {
+            return self.late.values(field, self.whose());
         }
+        self.captured(field)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc::Proc;
     use std::format;
     use std::string::String;
 
@@ -246,7 +218,7 @@ mod tests {
             parent_pid: 4,
             executable: Some(b"/tmp/x/implant"),
             args: Some(b"implant\0id\0"),
-            parent: Parent::Facts(&[3, 5]),
+            parent: Parent::Facts(Packed::new(&[3, 1])),
             host_id: "h",
             late: Late::new(&proc, &mut buffer),
         };
@@ -268,7 +240,7 @@ mod tests {
                 Field::ProcessWorkingDirectory,
                 text(directory.as_os_str().as_encoded_bytes()),
             ),
-            (Field::ParentName, show(Values::Facts(&[3, 5]))),
+            (Field::ParentName, show(Values::Facts(Packed::new(&[3, 1])))),
             (Field::ParentPid, show(Values::Number(4))),
             (Field::EventOutcome, show(Values::Missing)),
         ] {

@@ -22,8 +22,9 @@ use core::ffi::c_int;
 pub use args::{Args, arguments};
 pub use clock::{boot_ms, real_ms, sleep_ms};
 pub use fd::{
-    Directory, Entries, Fd, OpenMode, STDERR, STDOUT, is_directory, is_terminal, make_directory,
-    open, open_at, read_file, read_link, read_link_at, remove_directory, remove_file,
+    Directory, Entries, Fd, OpenMode, STDERR, STDOUT, device_at, is_directory, is_terminal,
+    make_directory, open, open_at, read_file, read_link, read_link_at, remove_directory,
+    remove_file,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit};
 pub use mutex::{Guard, PiMutex};

@@ -2,7 +2,7 @@
 
 use super::{Engine, Evaluation, Limits, clear};
 use crate::automaton::Output;
-use crate::event::{Block, Reading, Values};
+use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
 use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack};
@@ -24,7 +24,7 @@ impl Engine<'_> {
             Values::One(value) => search.value(value),
             Values::Many(values) => values.iter().for_each(|value| search.value(value)),
             Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
-            Values::Joined(block) => search.read(block, true),
+            Values::Joined(block) => search.read(unterminated(block), true),
             Values::Number(number) => search.number(number),
             Values::Facts(facts) => search.evaluation.set_facts(index, facts),
         }
@@ -60,7 +60,8 @@ impl Search<'_, '_> {
     }
 
     fn read(&mut self, value: &[u8], joined: bool) {
-        for (automaton, fold) in self.index.automata.iter().zip([false, true, false, true]) {
+        for (slot, automaton) in self.index.automata.iter().enumerate() {
+            let fold = slot % 2 == 1;
             if automaton.is_empty() {
                 continue;
             }
@@ -81,21 +82,28 @@ impl Search<'_, '_> {
             if item & GLOB == 0 {
                 self.set(item);
             } else {
-                let rest = value.get(output.position..).unwrap_or(&[]);
-                self.glob(item & !GLOB, rest, reading, tried);
+                self.glob(item & !GLOB, value, output.position, reading, tried);
             }
         }
     }
 
     /// Tries the rest of a pattern on the rest of a value.
     #[cold]
-    fn glob(&mut self, number: u16, rest: &[u8], reading: Reading, tried: &mut Tried) {
+    fn glob(
+        &mut self,
+        number: u16,
+        value: &[u8],
+        position: usize,
+        reading: Reading,
+        tried: &mut Tried,
+    ) {
         let pack = *self.pack;
         let Some(glob) = pack.glob(number) else {
             return;
         };
         if glob.slot != NO_SLOT {
-            // It begins with a run: what the first occurrence does not match, no later one does.
+            // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
+            // one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
             if tried[word] & mask != 0 {
                 return;
@@ -106,7 +114,11 @@ impl Search<'_, '_> {
             fold: glob.fold,
             ..reading
         };
-        if glob::matches(glob.pattern, rest, reading) {
+        let text = match glob.whole {
+            true => value,
+            false => value.get(position..).unwrap_or(&[]),
+        };
+        if glob::matches(glob.pattern, text, reading) {
             pack.list(glob.list).for_each(|atom| self.set(atom));
         }
     }
@@ -138,7 +150,7 @@ pub(super) fn is_beyond_upstream(field: Field, value: &[u8]) -> bool {
 
 /// UTF-16 units of a UTF-8 string: one for each character, two where it takes four bytes.
 /// Other bytes count one for each that is no continuation.
-fn utf16_len(value: &[u8]) -> usize {
+pub(super) fn utf16_len(value: &[u8]) -> usize {
     value
         .iter()
         .map(|&byte| usize::from(byte & 0xC0 != 0x80) + usize::from(byte >= 0xF0))

@@ -1,13 +1,13 @@
-//! The values of a rule's `new_terms` fields.
+//! The values of the fields that tell a rule's matches apart.
 
 use super::search::is_beyond_upstream;
 use super::{Engine, Limits};
-use crate::event::{Block, Event, Values};
+use crate::event::{Block, Event, Values, unterminated};
 use crate::field::Field;
 use crate::pack::{MAX_TERM_FIELDS, Rule};
 
 impl Engine<'_> {
-    /// Calls `found` with each tuple of values of the rule's `new_terms` fields. A field that is missing
+    /// Calls `found` with each tuple of values of the rule's keys. A field that is missing
     /// gives none; one with several values gives a tuple for each. At most `limit` tuples.
     ///
     /// [`Values::Lost`] stands for the value `unknown`. [`Values::Joined`] are passed on with NUL for the
@@ -20,7 +20,7 @@ impl Engine<'_> {
         mut found: impl FnMut(&[&[u8]]),
     ) {
         let mut fields: heapless::Vec<Field, MAX_TERM_FIELDS> = heapless::Vec::new();
-        fields.extend(rule.terms.iter());
+        fields.extend(rule.keys.iter());
         if fields.is_empty() {
             return;
         }
@@ -67,7 +67,8 @@ impl Engine<'_> {
         match values {
             Values::Missing | Values::Number(_) | Values::Facts(_) => None,
             Values::Lost => one(b"unknown"),
-            Values::One(value) | Values::Joined(value) => one(value),
+            Values::One(value) => one(value),
+            Values::Joined(block) => one(unterminated(block)),
             Values::Many(values) => values.iter().copied().filter(visible).nth(n),
             Values::Block(block) => Block::new(block).filter(visible).nth(n),
         }

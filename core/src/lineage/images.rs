@@ -1,12 +1,15 @@
 //! The images that processes run: each kept once, counted, in a bounded store.
 //!
-//! Bytes (path, then arguments) lie in one arena in the order of their arrival. New ones go
+//! Bytes (path, facts, rules, arguments) lie in one arena in the order of their arrival. New ones go
 //! to its end; when the end is reached, those still in use move together. Number 0 is nil:
 //! the image of which nothing is known.
 
-use super::{Image, MAX_FACTS, MAX_FORK_RULES};
-use crate::pack::{AtomId, RuleIndex};
+use super::Image;
+use crate::packed::Packed;
 use core::hash::Hasher;
+
+/// How much of the arena may lie unused, beside as much as is in use, before it is compacted.
+const SPARE: usize = 4096;
 
 /// Number of an image; 0 is the lost one.
 pub(super) type ImageId = u16;
@@ -20,22 +23,21 @@ pub(super) struct Record {
     /// Where its bytes start.
     pub(super) offset: u16,
     pub(super) path_len: u16,
-    /// How many bytes of arguments follow the path.
+    /// How many bytes each of the others takes, in this order.
+    pub(super) facts_len: u16,
+    pub(super) fork_rules_len: u8,
+    pub(super) exit_rules_len: u8,
     pub(super) args_kept: u16,
     /// The next record of the same bucket, or of the free ones.
     pub(super) chain: ImageId,
     /// Neighbours in the arena.
     pub(super) before: ImageId,
     pub(super) after: ImageId,
-    pub(super) facts: [AtomId; MAX_FACTS],
-    pub(super) fork_rules: [RuleIndex; MAX_FORK_RULES],
-    pub(super) facts_len: u8,
-    pub(super) fork_rules_len: u8,
     pub(super) has_path: bool,
     pub(super) lost: bool,
 }
 
-static_assertions::const_assert!(size_of::<Record>() == 84);
+static_assertions::const_assert!(size_of::<Record>() == 28);
 
 impl Record {
     const NIL: Self = Self {
@@ -44,24 +46,24 @@ impl Record {
         references: 0,
         offset: 0,
         path_len: 0,
+        facts_len: 0,
+        fork_rules_len: 0,
+        exit_rules_len: 0,
         args_kept: 0,
         chain: 0,
         before: 0,
         after: 0,
-        facts: [0; MAX_FACTS],
-        fork_rules: [0; MAX_FORK_RULES],
-        facts_len: 0,
-        fork_rules_len: 0,
         has_path: false,
         lost: false,
     };
 
     pub(super) fn size(&self) -> u16 {
-        self.path_len + self.args_kept
+        let rules = u16::from(self.fork_rules_len) + u16::from(self.exit_rules_len);
+        self.path_len + self.facts_len + rules + self.args_kept
     }
 }
 
-/// Room for `N - 1` images with `BYTES` bytes of paths and arguments.
+/// Room for `N - 1` images with `BYTES` bytes of what they are.
 pub(super) struct Images<const N: usize, const BYTES: usize> {
     pub(super) records: [Record; N],
     /// The first record of each bucket.
@@ -98,11 +100,9 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
 
     /// Whether an image fits into an empty store. Facts and fork rules are within bounds.
     pub(super) fn may_fit(image: &Image<'_>) -> bool {
-        image
-            .path
-            .unwrap_or_default()
-            .len()
-            .saturating_add(image.args.len())
+        parts(image)
+            .into_iter()
+            .fold(0, |sum: usize, part| sum.saturating_add(part.len()))
             <= BYTES
     }
 
@@ -115,21 +115,19 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
     }
 
     pub(super) fn image<'a>(&'a self, record: &'a Record) -> Image<'a> {
-        let start = usize::from(record.offset);
-        let middle = start + usize::from(record.path_len);
-        let end = middle + usize::from(record.args_kept);
-        let path = self.bytes.get(start..middle).unwrap_or_default();
+        let mut at = usize::from(record.offset);
+        let mut part = |length: u16| {
+            let start = at;
+            at += usize::from(length);
+            self.bytes.get(start..at).unwrap_or_default()
+        };
+        let path = part(record.path_len);
         Image {
             path: record.has_path.then_some(path),
-            facts: record
-                .facts
-                .get(..usize::from(record.facts_len))
-                .unwrap_or_default(),
-            fork_rules: record
-                .fork_rules
-                .get(..usize::from(record.fork_rules_len))
-                .unwrap_or_default(),
-            args: self.bytes.get(middle..end).unwrap_or_default(),
+            facts: Packed::new(part(record.facts_len)),
+            fork_rules: Packed::new(part(record.fork_rules_len.into())),
+            exit_rules: Packed::new(part(record.exit_rules_len.into())),
+            args: part(record.args_kept),
             args_len: record.args_len,
             lost: record.lost,
         }
@@ -171,44 +169,37 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
     }
 
     fn add(&mut self, hash: u32, image: &Image<'_>) -> Option<ImageId> {
-        let path = image.path.unwrap_or_default();
+        let [path, facts, fork_rules, exit_rules, args] = parts(image).map(<[u8]>::len);
         let mut record = Record {
             hash,
             args_len: image.args_len,
             references: 1,
-            path_len: u16::try_from(path.len()).ok()?,
-            args_kept: u16::try_from(image.args.len()).ok()?,
-            facts_len: u8::try_from(image.facts.len()).ok()?,
-            fork_rules_len: u8::try_from(image.fork_rules.len()).ok()?,
+            path_len: u16::try_from(path).ok()?,
+            facts_len: u16::try_from(facts).ok()?,
+            fork_rules_len: u8::try_from(fork_rules).ok()?,
+            exit_rules_len: u8::try_from(exit_rules).ok()?,
+            args_kept: u16::try_from(args).ok()?,
             has_path: image.path.is_some(),
             lost: image.lost,
             ..Record::NIL
         };
-        record
-            .facts
-            .get_mut(..image.facts.len())?
-            .copy_from_slice(image.facts);
-        record
-            .fork_rules
-            .get_mut(..image.fork_rules.len())?
-            .copy_from_slice(image.fork_rules);
-        let size = path.len() + image.args.len();
+        let size = path + facts + fork_rules + exit_rules + args;
         if BYTES - usize::from(self.in_use) < size {
             return None;
         }
         let id = self.take()?;
 
-        if BYTES - usize::from(self.end) < size {
+        // Before it reaches the end: memory that is never written to takes up none.
+        if BYTES.min(2 * usize::from(self.in_use) + SPARE) < usize::from(self.end) + size {
             self.compact();
         }
         record.offset = self.end;
-        let start = usize::from(self.end);
-        let (to_path, to_args) = self
-            .bytes
-            .get_mut(start..start + size)?
-            .split_at_mut(path.len());
-        to_path.copy_from_slice(path);
-        to_args.copy_from_slice(image.args);
+        let mut at = usize::from(self.end);
+        for part in parts(image) {
+            let start = at;
+            at += part.len();
+            self.bytes.get_mut(start..at)?.copy_from_slice(part);
+        }
         self.end += record.size();
         self.in_use += record.size();
 
@@ -316,15 +307,24 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
     }
 }
 
+/// What of an image lies in the arena, in this order.
+fn parts<'a>(image: &Image<'a>) -> [&'a [u8]; 5] {
+    [
+        image.path.unwrap_or_default(),
+        image.facts.as_bytes(),
+        image.fork_rules.as_bytes(),
+        image.exit_rules.as_bytes(),
+        image.args,
+    ]
+}
+
 /// Where to look for an image. FNV is enough: whoever makes images that collide gets chains
 /// as long as the table, and no other image's number.
 fn hash(image: &Image<'_>) -> u32 {
     let mut hasher = fnv::FnvHasher::default();
-    hasher.write(image.path.unwrap_or_default());
-    for fact in image.facts {
-        hasher.write(&fact.to_le_bytes());
+    for part in parts(image) {
+        hasher.write(part);
     }
-    hasher.write(image.args);
     let hash = hasher.finish();
     // The high half of FNV mixes more of the input than the low one does.
     (hash >> 32) as u32 ^ hash as u32

@@ -46,8 +46,8 @@ fn line<const P: usize, const I: usize, const B: usize>(
 fn a_child_runs_what_its_parent_runs_until_it_execs() {
     let mut table = Table::new();
     let sh = Image {
-        facts: &[3, 9],
-        fork_rules: &[1],
+        facts: Packed::new(&[3, 5]),
+        fork_rules: Packed::new(&[1]),
         args: b"sh\0-c\0id\0",
         args_len: 9,
         ..image("/bin/sh")
@@ -61,8 +61,9 @@ fn a_child_runs_what_its_parent_runs_until_it_execs() {
             pid: 11,
             ppid: 10,
             path: Some(b"/bin/sh"),
-            facts: &[3, 9],
-            fork_rules: &[1],
+            facts: Packed::new(&[3, 5]),
+            fork_rules: Packed::new(&[1]),
+            exit_rules: Packed::EMPTY,
             args: b"sh\0-c\0id\0",
             args_len: 9,
             lost: false,

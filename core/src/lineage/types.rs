@@ -1,11 +1,11 @@
 //! What the table takes and what it answers.
 
-use crate::pack::{AtomId, RuleIndex};
+use crate::packed::Packed;
 
-/// Most facts kept for an image. With more it is kept without any, as lost.
-pub const MAX_FACTS: usize = 24;
-/// Most fork rules kept for an image. With more the first ones are kept, and it is lost.
-pub const MAX_FORK_RULES: usize = 4;
+/// Most bytes of packed facts kept for an image: a hundred and more. With more it is kept without any, as lost.
+pub const MAX_FACTS: usize = 240;
+/// Most bytes of packed fork rules, and of exit rules, kept for an image. With more it is kept without any, as lost.
+pub const MAX_RULES: usize = 16;
 /// Most bytes of arguments kept for an image.
 pub const MAX_ARGS: usize = 512;
 
@@ -15,15 +15,17 @@ pub const MAX_ARGS: usize = 512;
 pub struct Image<'a> {
     /// The executable. `None` for a kernel thread, or if it could not be read (then `lost`).
     pub path: Option<&'a [u8]>,
-    /// The atoms that hold for the process as a parent, ascending; at most [`MAX_FACTS`].
-    pub facts: &'a [AtomId],
-    /// The rules that hold for a fork of the process; at most [`MAX_FORK_RULES`].
-    pub fork_rules: &'a [RuleIndex],
-    /// The arguments, each ended by NUL. Kept only beside fork rules, and cut at [`MAX_ARGS`].
+    /// The atoms that hold for the process as a parent.
+    pub facts: Packed<'a>,
+    /// The rules that hold for a fork of the process.
+    pub fork_rules: Packed<'a>,
+    /// The rules that may hold for its end.
+    pub exit_rules: Packed<'a>,
+    /// The arguments, each ended by NUL. Kept only beside fork and exit rules, and cut at [`MAX_ARGS`].
     pub args: &'a [u8],
     /// Length of all arguments in bytes, before any cut.
     pub args_len: u32,
-    /// Path, facts or fork rules are not all there: for the children, parent fields are
+    /// Path, facts or rules are not all there: for the children, parent fields are
     /// [`crate::event::Values::Lost`]; for a fork, rules have to be evaluated again.
     pub lost: bool,
 }
@@ -32,8 +34,9 @@ impl Image<'_> {
     /// A program of which nothing is known.
     pub const LOST: Self = Self {
         path: None,
-        facts: &[],
-        fork_rules: &[],
+        facts: Packed::EMPTY,
+        fork_rules: Packed::EMPTY,
+        exit_rules: Packed::EMPTY,
         args: &[],
         args_len: 0,
         lost: true,
@@ -50,15 +53,17 @@ pub struct Process<'a> {
     pub ppid: u32,
     /// The executable. `None` for a kernel thread, or if it is not known (then `lost`).
     pub path: Option<&'a [u8]>,
-    /// The atoms that hold for it as a parent, ascending.
-    pub facts: &'a [AtomId],
+    /// The atoms that hold for it as a parent.
+    pub facts: Packed<'a>,
     /// The rules that hold for a fork of it.
-    pub fork_rules: &'a [RuleIndex],
-    /// Its arguments, each ended by NUL, the last one possibly cut. Empty without fork rules.
+    pub fork_rules: Packed<'a>,
+    /// The rules that may hold for its end.
+    pub exit_rules: Packed<'a>,
+    /// Its arguments, each ended by NUL, the last one possibly cut. Empty without fork and exit rules.
     pub args: &'a [u8],
     /// Length of all its arguments in bytes: more than that of `args` if the copy was cut.
     pub args_len: u32,
-    /// Path, facts or fork rules are not all there.
+    /// Path, facts or rules are not all there.
     pub lost: bool,
     /// It is known to have exited, or its pid belongs to another process now.
     pub exited: bool,
@@ -100,10 +105,10 @@ pub struct Counters {
     pub evicted_live: u64,
     /// Links to a parent that had to be dropped, so that it became [`Parent::Lost`].
     pub parents_lost: u64,
-    /// Images for which there was no room: name, facts and fork rules are lost.
+    /// Images for which there was no room: name, facts and rules are lost.
     pub images_lost: u64,
-    /// Images with more than [`MAX_FACTS`] facts.
+    /// Images with more than [`MAX_FACTS`] bytes of facts.
     pub facts_lost: u64,
-    /// Images with more than [`MAX_FORK_RULES`] fork rules.
+    /// Images with more than [`MAX_RULES`] bytes of fork or exit rules.
     pub rules_lost: u64,
 }

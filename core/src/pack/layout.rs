@@ -3,16 +3,18 @@
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes before the first section.
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
 /// Where the checksum stands: over all other bytes.
 pub const CHECKSUM_AT: usize = 12;
+/// Automata of a field: anchored, reversed and unanchored, each again ignoring case.
+pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
-pub const FIELD_LEN: usize = 40;
+pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 56;
+pub const RULE_LEN: usize = 68;
 /// See [`FIELD_LEN`].
 pub const INSTRUCTION_LEN: usize = 6;
 /// See [`FIELD_LEN`].
@@ -23,6 +25,8 @@ pub const RANGE_LEN: usize = 20;
 pub const STEP_LEN: usize = 2;
 /// See [`FIELD_LEN`].
 pub const TRIGGER_LEN: usize = 4;
+/// See [`FIELD_LEN`].
+pub const LATE_LEN: usize = 12;
 /// Length of a list's element, an index or an atom.
 pub const ITEM_LEN: usize = 2;
 
@@ -33,7 +37,7 @@ pub const ITEM_LEN: usize = 2;
 pub enum Section {
     /// One record for each field that a rule asks for, ascending.
     Fields,
-    /// One record for each rule.
+    /// One record for each query: for a sequence as many as it has stages, one after the other.
     Rules,
     /// The rules' conditions: conditional jumps.
     Code,
@@ -43,6 +47,10 @@ pub enum Section {
     Globs,
     /// Ranges of numbers.
     Ranges,
+    /// Atoms that are tested one by one, when a rule asks for them.
+    Late,
+    /// The automata of regular expressions.
+    Dfas,
     /// In what order fields are evaluated to find rules to look at.
     Steps,
     /// For atoms, ascending, the list of rules to look at if one holds.
@@ -55,7 +63,7 @@ pub enum Section {
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 12;
 }
 
 /// A jump target: the rule matches.
@@ -68,6 +76,14 @@ pub const NOT: u16 = 1 << 15;
 pub const GLOB: u16 = 1 << 15;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
 pub const NO_SLOT: u8 = 0xFF;
+/// In an atom's late test: there is no atom without which it cannot hold.
+pub const NO_GUARD: u16 = 0xFFFF;
+/// What a late test asks: the length in UTF-16 units, lowest and highest.
+pub const LENGTH: u8 = 0;
+/// See [`LENGTH`]: whether the value begins with that of the field of this number.
+pub const BEGINS_WITH: u8 = 1;
+/// See [`LENGTH`]: a regular expression, offset and length of its automaton.
+pub const REGEX: u8 = 2;
 /// In a trigger, instead of an atom: the rules that are looked at whatever holds.
 pub const ALWAYS: u16 = 0xFFFF;
 

@@ -3,58 +3,9 @@
 use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
-use super::{AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, MAX_TERM_FIELDS, NOT, Pack, RuleIndex};
-use crate::alert::Severity;
-use crate::automaton::Automaton;
+use super::{AUTOMATA, AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, NOT, Pack, RuleIndex};
+use crate::automaton::{Automaton, Place};
 use crate::field::Field;
-use crate::utf8;
-
-/// One rule of a pack.
-#[derive(Clone, Copy, Debug)]
-pub struct Rule<'a> {
-    /// The rule's id, a UUID in most collections.
-    pub id: &'a str,
-    /// Its title.
-    pub name: &'a str,
-    /// Its authors, separated by `, `.
-    pub author: &'a str,
-    /// ATT&CK tactics, techniques and subtechniques, separated by a space.
-    pub attack: &'a str,
-    /// How severe a match is.
-    pub severity: Severity,
-    /// 0 to 100.
-    pub risk_score: u8,
-    /// The events it can hold for.
-    pub kinds: Kinds,
-    /// Not empty: an alert is for new values of these only.
-    pub terms: TermFields,
-    /// How long a term stays known, ms.
-    pub window_ms: u64,
-    /// How far a scheduled run looks back, ms (replay's streaming form).
-    pub lookback_ms: u64,
-    /// Time between two scheduled runs, ms (replay's streaming form).
-    pub interval_ms: u64,
-    /// Its number within the pack.
-    pub index: RuleIndex,
-}
-
-/// The fields of a `new_terms` rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TermFields {
-    fields: [Option<Field>; MAX_TERM_FIELDS],
-}
-
-impl TermFields {
-    /// The fields, in the rule's order.
-    pub fn iter(&self) -> impl Iterator<Item = Field> {
-        self.fields.into_iter().flatten()
-    }
-
-    /// Whether the rule is not a `new_terms` rule.
-    pub const fn is_empty(&self) -> bool {
-        self.fields[0].is_none()
-    }
-}
 
 /// A field's part of the index.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +13,8 @@ pub(crate) struct FieldIndex<'a> {
     pub field: Field,
     pub first_word: usize,
     pub words: usize,
-    /// Anchored, anchored ignoring case, unanchored, unanchored ignoring case.
-    pub automata: [Automaton<'a>; 4],
+    /// Anchored, anchored ignoring case, reversed, the same ignoring case, unanchored, the same ignoring case.
+    pub automata: [Automaton<'a>; AUTOMATA],
     pub ranges: u16,
     pub range_count: u16,
     /// Whether the first automaton is the only one.
@@ -102,6 +53,8 @@ pub(crate) struct Glob<'a> {
     pub list: u16,
     pub fold: bool,
     pub slot: u8,
+    /// Whether it is the whole pattern, tried on the whole value.
+    pub whole: bool,
 }
 
 /// A range of numbers, both ends included.
@@ -170,58 +123,16 @@ pub(crate) struct Step {
 }
 
 impl<'a> Pack<'a> {
-    /// How many rules there are.
-    pub const fn rule_count(&self) -> usize {
-        self.rules.len()
-    }
-
-    /// All rules.
-    pub fn rules(&self) -> impl Iterator<Item = Rule<'a>> + use<'a> {
-        let pack = *self;
-        (0..pack.rules.len() as RuleIndex).filter_map(move |index| pack.rule(index))
-    }
-
-    /// A rule by its number.
-    pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
-        let record = self.rules.get(usize::from(index))?;
-        let text = |at: usize| {
-            let bytes = self.string(le_u32(record, at), le_u16(record, at + 4))?;
-            utf8(bytes)
-        };
-        let mut fields = [None; MAX_TERM_FIELDS];
-        let numbers = record[40..40 + MAX_TERM_FIELDS].iter();
-        for (field, &number) in fields
-            .iter_mut()
-            .zip(numbers.take_while(|&&number| number != 0xFF))
-        {
-            *field = Some(Field::from_number(number)?);
-        }
-        Some(Rule {
-            id: text(0)?,
-            name: text(6)?,
-            author: text(12)?,
-            attack: text(18)?,
-            index,
-            window_ms: u64::from(le_u32(record, 28)) * 1000,
-            lookback_ms: u64::from(le_u32(record, 32)) * 1000,
-            interval_ms: u64::from(le_u32(record, 36)) * 1000,
-            terms: TermFields { fields },
-            severity: *Severity::ALL.get(usize::from(record[44]))?,
-            risk_score: record[45],
-            kinds: Kinds(record[46]),
-        })
-    }
-
     /// A rule's condition.
     #[inline]
     pub(crate) fn condition(&self, rule: RuleIndex) -> Option<Condition<'a>> {
         let record = self.rules.get(usize::from(rule))?;
-        let first = le_u16(record, 24);
+        let first = le_u16(record, 36);
         let code = self.code.get(usize::from(first)..)?;
         Some(Condition {
-            kinds: Kinds(record[46]),
+            kinds: Kinds(record[54]),
             first,
-            code: code.get(..usize::from(le_u16(record, 26)))?,
+            code: code.get(..usize::from(le_u16(record, 38)))?,
         })
     }
 
@@ -232,13 +143,18 @@ impl<'a> Pack<'a> {
     }
 
     fn field_of(&self, record: &[u8; FIELD_LEN]) -> Option<FieldIndex<'a>> {
-        let automaton = |slot: usize| {
+        let mut automata = [Automaton::new(&[], Place::Anchored); AUTOMATA];
+        for (slot, automaton) in automata.iter_mut().enumerate() {
             let start = le_u32(record, 8 + slot * 8) as usize;
             let count = le_u32(record, 12 + slot * 8) as usize;
             let words = self.words.get(start..start.checked_add(count)?)?;
-            Some(Automaton::new(words, slot >= 2))
-        };
-        let automata = [automaton(0)?, automaton(1)?, automaton(2)?, automaton(3)?];
+            let place = match slot {
+                0 | 1 => Place::Anchored,
+                2 | 3 => Place::Reversed,
+                _ => Place::Unanchored,
+            };
+            *automaton = Automaton::new(words, place);
+        }
         Some(FieldIndex {
             only_anchored: automata[1..].iter().all(Automaton::is_empty),
             first_bytes: first_bytes(&automata).unwrap_or([u64::MAX; 4]),
@@ -258,6 +174,7 @@ impl<'a> Pack<'a> {
             list: le_u16(record, 6),
             fold: record[8] != 0,
             slot: record[9],
+            whole: record[10] != 0,
         })
     }
 
@@ -288,13 +205,9 @@ impl<'a> Pack<'a> {
         self.items(list.and_then(|record| self.whole_list(le_u16(record, 2))))
     }
 
-    /// The number of atoms, those that only fill a field's last word included.
+    /// The number of atoms, those that only fill a last word included.
     pub(crate) fn atom_count(&self) -> usize {
-        let words = self
-            .fields
-            .last()
-            .map_or(0, |record| usize::from(record[1]) + usize::from(record[2]));
-        words * 64
+        (self.first_late_word() + self.late_count().div_ceil(64)) * 64
     }
 
     /// The items of a list; none if there is no such list.
@@ -316,7 +229,7 @@ impl<'a> Pack<'a> {
         items.get(..usize::from(u16::from_le_bytes(count)))
     }
 
-    fn string(&self, start: u32, len: u16) -> Option<&'a [u8]> {
+    pub(super) fn string(&self, start: u32, len: u16) -> Option<&'a [u8]> {
         let start = start as usize;
         self.strings
             .get(start..start.checked_add(usize::from(len))?)
@@ -324,8 +237,9 @@ impl<'a> Pack<'a> {
 }
 
 /// The first bytes of values that any of a field's automata does anything with; `None` if all.
-fn first_bytes([anchored, fold, unanchored, unanchored_fold]: &[Automaton; 4]) -> Option<[u64; 4]> {
-    if !(fold.is_empty() && unanchored.is_empty() && unanchored_fold.is_empty()) {
+fn first_bytes(automata: &[Automaton; AUTOMATA]) -> Option<[u64; 4]> {
+    let [anchored, others @ ..] = automata;
+    if !others.iter().all(Automaton::is_empty) {
         return None;
     }
     if anchored.is_empty() {

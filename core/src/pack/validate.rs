@@ -1,7 +1,10 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
 use super::layout::le_u16;
-use super::{ALWAYS, Error, FAIL, GLOB, MAX_ATOM_WORDS, MAX_RULES, Pack, Section};
+use super::{
+    ALWAYS, Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, Pack, Purpose,
+    Section,
+};
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
 use crate::glob;
@@ -21,6 +24,7 @@ impl Pack<'_> {
         check(Section::Lists, self.lists.len() <= usize::from(u16::MAX))?;
         let indexed = self.validate_fields()?;
         self.validate_globs()?;
+        self.validate_late(indexed)?;
         self.validate_code()?;
         self.validate_triggers()?;
         let steps = self
@@ -53,7 +57,7 @@ impl Pack<'_> {
         }
         check(
             Section::Fields,
-            next_word <= MAX_ATOM_WORDS && next_word * 64 == self.atom_count(),
+            next_word == self.first_late_word() && self.atom_count() <= MAX_ATOM_WORDS * 64,
         )?;
         Ok(indexed)
     }
@@ -74,10 +78,30 @@ impl Pack<'_> {
         Ok(())
     }
 
+    /// A guard is an atom of the same field, and no late one.
+    fn validate_late(&self, indexed: FieldSet) -> Result<(), Error> {
+        check(Section::Late, self.late_count() <= MAX_LATE_WORDS * 64)?;
+        for index in 0..self.late_count() {
+            let late = self.late(index).ok_or(Error::Malformed(Section::Late))?;
+            let guarded = late.guard.is_none_or(|guard| {
+                let mut fields = self.fields().flatten();
+                indexed.contains(late.field)
+                    && fields.any(|field| {
+                        field.field == late.field && field.atoms().contains(&usize::from(guard))
+                    })
+            });
+            check(Section::Late, guarded)?;
+            if let LateTest::Regex(dfa) = late.test {
+                check(Section::Dfas, dfa.validate())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Jumps go forward only: a condition is decided after as many as it has at most.
     fn validate_code(&self) -> Result<(), Error> {
         for index in 0..self.rules.len() as u16 {
-            check(Section::Rules, self.rule(index).is_some())?;
+            check(Section::Rules, self.is_rule(index))?;
             let condition = self
                 .condition(index)
                 .ok_or(Error::Malformed(Section::Code))?;
@@ -94,6 +118,26 @@ impl Pack<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is a whole record, and one of a whole sequence if it is a stage.
+    fn is_rule(&self, index: u16) -> bool {
+        let Some(rule) = self.rule(index) else {
+            return false;
+        };
+        let Purpose::Stage { number, of, .. } = rule.purpose else {
+            return true;
+        };
+        let stage = |index: Option<u16>, wanted: u8| {
+            let found = index.and_then(|index| self.rule(index));
+            found.is_some_and(|found| {
+                matches!(found.purpose, Purpose::Stage { number, of: same, .. }
+                    if number == wanted && same == of)
+                    && found.id == rule.id
+            })
+        };
+        (number == 0 || stage(index.checked_sub(1), number - 1))
+            && (number + 1 == of || stage(index.checked_add(1), number + 1))
     }
 
     fn validate_triggers(&self) -> Result<(), Error> {

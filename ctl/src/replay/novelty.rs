@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use peewit_core::pack::Rule;
+use peewit_core::pack::{Purpose, Rule};
 use peewit_core::terms::{Key, Terms, fingerprint};
 
 use super::NoveltyForm;
@@ -32,20 +32,23 @@ impl Novelty {
 
     /// Whether a term of an event at `time_ms` is new. Events have to come in the order of their times.
     pub fn is_new(&mut self, rule: &Rule, tuple: &[&[u8]], time_ms: u64) -> bool {
-        let window_ms = match self.form {
-            NoveltyForm::Device => rule.window_ms,
+        let Purpose::NewTerms { window_ms } = rule.purpose else {
+            return true;
+        };
+        let known_ms = match self.form {
+            NoveltyForm::Device => window_ms,
             NoveltyForm::Streaming => {
                 // The last run that looks back as far as this event is the largest T = first + k * interval
                 // with T - look-back < time. The term is new if it was last seen before T - window.
                 let since_first = time_ms.saturating_sub(self.first_ms);
                 let reach = (since_first + rule.lookback_ms).saturating_sub(1);
                 let run = reach - reach % rule.interval_ms.max(1);
-                (since_first + rule.window_ms).saturating_sub(run)
+                (since_first + window_ms).saturating_sub(run)
             }
         };
         // Nobody attacks a recording's table: any key will do.
         let term = fingerprint(&Key([0; 16]), rule.id.as_bytes(), tuple);
-        self.terms.seen(term, time_ms, window_ms).is_new()
+        self.terms.seen(term, time_ms, known_ms).is_new()
     }
 
     /// How many terms had to be forgotten: each may have been reported again.

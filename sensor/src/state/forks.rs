@@ -6,8 +6,9 @@ use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
 use crate::judge::Rules;
+use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
-use crate::subject::{Late, Parent, Subject};
+use crate::subject::{Parent, Subject};
 use crate::sys::real_ms;
 
 impl State {
@@ -74,8 +75,8 @@ impl State {
                 .judge
                 .find(sensor.engine, &mut subject, Kinds::FORK);
         }
-        for rule in process.fork_rules {
-            rules.insert(*rule);
+        for rule in process.fork_rules.iter() {
+            rules.insert(rule);
         }
         if !rules.is_empty() {
             subject.read_all();

@@ -4,7 +4,8 @@ use peewit_core::alert::Action;
 use peewit_core::lineage::{Image, Parent as Kin};
 
 use super::{Sensor, State};
-use crate::subject::{Late, Parent, Subject};
+use crate::late::Late;
+use crate::subject::{Parent, Subject};
 use crate::sys::Errno;
 
 impl State {
@@ -17,7 +18,7 @@ impl State {
             sensor
                 .proc
                 .look(pid, &mut describer.arguments, describer.path, &mut || ());
-        let parent = sensor.proc.ids(pid).map_or(0, |ids| ids.parent);
+        let parent = sensor.proc.status(pid).map_or(0, |status| status.parent);
         match executable {
             Ok(executable) => {
                 let mut buffer = [0; 256];
@@ -60,9 +61,9 @@ impl State {
     /// Links a process that was entered from `/proc` with its parent.
     pub fn adopt(&mut self, sensor: &Sensor, pid: u32) {
         if let Kin::Lost = self.lineage.parent(pid)
-            && let Ok(ids) = sensor.proc.ids(pid)
+            && let Ok(status) = sensor.proc.status(pid)
         {
-            self.lineage.adopt(pid, ids.parent);
+            self.lineage.adopt(pid, status.parent);
         }
     }
 
@@ -72,11 +73,11 @@ impl State {
         if self.lineage.get(pid).is_none() {
             self.lineage.exec(pid, &Image::LOST);
         }
-        if let Ok(ids) = sensor.proc.ids(pid) {
-            if ids.parent != 0 {
-                self.seed_new(sensor, ids.parent);
+        if let Ok(status) = sensor.proc.status(pid) {
+            if status.parent != 0 {
+                self.seed_new(sensor, status.parent);
             }
-            self.lineage.adopt(pid, ids.parent);
+            self.lineage.adopt(pid, status.parent);
         }
     }
 }

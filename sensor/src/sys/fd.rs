@@ -220,6 +220,28 @@ fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [
     Ok(buffer.get(..length).unwrap_or(&[]))
 }
 
+/// Major and minor number of the device that a path beginning at `directory` leads to; `None` if it is none.
+///
+/// # Errors
+/// Those of statx(2).
+pub fn device_at(directory: &Fd, path: &CStr) -> Result<Option<(u32, u32)>, Errno> {
+    // SAFETY: all-zero is a valid value; it is numbers only.
+    let mut found: libc::statx = unsafe { core::mem::zeroed() };
+    // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
+    Errno::check(unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            directory.0,
+            path.as_ptr(),
+            0,
+            libc::STATX_TYPE,
+            &raw mut found,
+        )
+    })?;
+    let kind = u32::from(found.stx_mode) & libc::S_IFMT;
+    Ok((kind == libc::S_IFCHR).then_some((found.stx_rdev_major, found.stx_rdev_minor)))
+}
+
 /// The beginning of a file: as much of it as one read gives.
 ///
 /// # Errors

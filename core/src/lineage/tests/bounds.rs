@@ -65,7 +65,7 @@ fn children_remember_a_parent_that_was_forgotten_after_its_exit() {
     table.exec(
         10,
         &Image {
-            facts: &[4],
+            facts: Packed::new(&[4]),
             ..image("/tmp/dropper")
         },
     );
@@ -82,7 +82,7 @@ fn children_remember_a_parent_that_was_forgotten_after_its_exit() {
     );
     assert_eq!(
         (parent.facts, parent.exited, parent.lost),
-        (&[4][..], true, false)
+        (Packed::new(&[4]), true, false)
     );
     assert_eq!(line(&table, 11), [(10, "/tmp/dropper")]);
     table.check();
@@ -128,43 +128,51 @@ fn one_line_of_descent_loses_its_oldest() {
 #[test]
 fn too_many_facts_or_rules_are_counted_and_said() {
     let mut table = Table::new();
-    let ids: Vec<u16> = (0..25).collect();
-    table.exec(
-        1,
-        &Image {
-            facts: &ids[..24],
-            fork_rules: &ids[..4],
-            ..image("/a")
-        },
-    );
+    let bytes = [1; MAX_FACTS + 1];
+    let (facts, rules) = (Packed::new(&bytes[1..]), Packed::new(&bytes[..MAX_RULES]));
+    let whole = Image {
+        facts,
+        fork_rules: rules,
+        exit_rules: rules,
+        ..image("/a")
+    };
+    table.exec(1, &whole);
     let process = table.get(1).unwrap();
     assert_eq!(
-        (process.facts, process.fork_rules, process.lost),
-        (&ids[..24], &ids[..4], false)
+        (
+            process.facts,
+            process.fork_rules,
+            process.exit_rules,
+            process.lost
+        ),
+        (facts, rules, rules, false)
     );
     table.exec(
         1,
         &Image {
-            facts: &ids,
-            fork_rules: &ids[..4],
-            ..image("/a")
+            facts: Packed::new(&bytes),
+            ..whole
         },
     );
     let process = table.get(1).unwrap();
-    assert_eq!((process.facts, process.fork_rules), (&[][..], &ids[..4]));
+    assert_eq!((process.facts, process.fork_rules), (Packed::EMPTY, rules));
     assert_eq!((path(process), process.lost), ("/a", true));
     table.exec(
         1,
         &Image {
-            facts: &ids[..24],
-            fork_rules: &ids[..5],
-            ..image("/a")
+            fork_rules: Packed::new(&bytes[..=MAX_RULES]),
+            ..whole
         },
     );
     let process = table.get(1).unwrap();
     assert_eq!(
-        (process.facts, process.fork_rules, process.lost),
-        (&ids[..24], &ids[..4], true)
+        (
+            process.facts,
+            process.fork_rules,
+            process.exit_rules,
+            process.lost
+        ),
+        (facts, Packed::EMPTY, rules, true)
     );
     let expected = Counters {
         facts_lost: 1,
@@ -194,7 +202,7 @@ fn arguments_are_kept_for_fork_rules_only_and_cut() {
         &Image {
             args: &args,
             args_len: 9000,
-            fork_rules: &[2],
+            fork_rules: Packed::new(&[2]),
             ..image("/a")
         },
     );

@@ -17,13 +17,13 @@ enum Op {
 const IMAGES: [Image<'static>; 9] = {
     const fn image(
         path: &'static [u8],
-        facts: &'static [u16],
-        fork_rules: &'static [u16],
+        facts: &'static [u8],
+        fork_rules: &'static [u8],
     ) -> Image<'static> {
         Image {
             path: Some(path),
-            facts,
-            fork_rules,
+            facts: Packed::new(facts),
+            fork_rules: Packed::new(fork_rules),
             ..KTHREAD
         }
     }
@@ -180,6 +180,7 @@ impl Model {
             path,
             facts,
             fork_rules,
+            exit_rules,
             args,
             args_len,
             lost,
@@ -190,6 +191,7 @@ impl Model {
             path,
             facts,
             fork_rules,
+            exit_rules,
             args,
             args_len,
             lost,
