@@ -53,7 +53,9 @@ impl Engine for Peewit {
         let mut rules = Vec::new();
         self.device
             .evaluate(&mut self.events[event], &mut |rule| rules.push(rule));
-        let ids = rules.into_iter().map(|rule| self.device.id(rule).to_owned());
+        let ids = rules
+            .into_iter()
+            .map(|rule| self.device.id(rule).to_owned());
         ids.collect()
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use rsigma_parser::value::{SigmaString, SpecialChar, StringPart};
 use rsigma_parser::{
     ConditionExpr, Detection, DetectionItem, Modifier, Quantifier, SelectorPattern, SigmaRule,
-    SigmaValue,
+    SigmaString, SigmaValue, SpecialChar, StringPart, detection_name_matches,
 };
 use serde_json::Value;
 use serde_yaml::{Mapping, Value as Yaml};
@@ -64,7 +63,9 @@ fn tau(rule: &SigmaRule) -> Result<Rule, String> {
     let condition = rule.detection.conditions.iter();
     let condition = condition.map(|condition| writer.condition(condition, named));
     let condition = join(" or ", condition.collect::<Result<_, _>>()?);
-    writer.identifiers.insert("condition".into(), condition.into());
+    writer
+        .identifiers
+        .insert("condition".into(), condition.into());
     let mut document = Mapping::new();
     document.insert("detection".into(), Yaml::Mapping(writer.identifiers));
     document.insert("true_positives".into(), Yaml::Sequence(Vec::new()));
@@ -101,7 +102,8 @@ impl Writer {
                 quantifier,
                 pattern,
             } => {
-                let mut names: Vec<&String> = named.keys().filter(|name| selects(pattern, name)).collect();
+                let mut names: Vec<&String> =
+                    named.keys().filter(|name| selects(pattern, name)).collect();
                 names.sort();
                 let parts = names.into_iter().map(|name| self.detection(&named[name]));
                 let parts = parts.collect::<Result<_, _>>()?;
@@ -138,14 +140,19 @@ impl Writer {
         let values = values.map(|value| tau_value(value, &item.field.modifiers));
         let mut values: Vec<Yaml> = values.collect::<Result<_, _>>()?;
         let all = item.field.has_modifier(Modifier::All) && values.len() > 1;
-        let key = if all { format!("all({field})") } else { field.to_owned() };
+        let key = if all {
+            format!("all({field})")
+        } else {
+            field.to_owned()
+        };
         let value = match values.len() {
             1 => values.remove(0),
             _ => Yaml::Sequence(values),
         };
         let name = format!("i{}", self.identifiers.len());
         let mapping = Mapping::from_iter([(Yaml::from(key), value)]);
-        self.identifiers.insert(name.clone().into(), Yaml::Mapping(mapping));
+        self.identifiers
+            .insert(name.clone().into(), Yaml::Mapping(mapping));
         Ok(name)
     }
 }
@@ -158,10 +165,7 @@ fn join(operator: &str, parts: Vec<String>) -> String {
 fn selects(pattern: &SelectorPattern, name: &str) -> bool {
     match pattern {
         SelectorPattern::Them => !name.starts_with('_'),
-        SelectorPattern::Pattern(pattern) => match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == pattern,
-        },
+        SelectorPattern::Pattern(pattern) => detection_name_matches(pattern, name),
     }
 }
 

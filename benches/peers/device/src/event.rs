@@ -43,7 +43,8 @@ impl Stored {
             Field::ParentCommandLine => Some(Field::ParentArgs),
             _ => None,
         };
-        if let Some(args) = args.filter(|args| matches!(lookup(ecs, *args), Some(Value::Array(_)))) {
+        if let Some(args) = args.filter(|args| matches!(lookup(ecs, *args), Some(Value::Array(_))))
+        {
             return Self::Joined(args);
         }
         match lookup(ecs, field) {

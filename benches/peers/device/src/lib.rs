@@ -18,7 +18,7 @@ pub use event::Captured;
 pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<String>) {
     let sources = Sources::read(files);
     let refused = sources.refused.iter();
-    let refused = refused.map(|refused| refused.diagnostic.message().to_owned());
+    let refused = refused.map(|refused| refused.diagnostic.error.message.clone());
     let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let pack = assemble(&rules, 0).expect("a pack of these rules");
     (pack, refused.collect())
