@@ -1,8 +1,10 @@
 //! A rule's condition, whatever language it was written in.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use peewit_core::field::Field;
+use peewit_core::glob::MAX_POSITIONS;
 pub use peewit_core::glob::Token;
 
 use crate::guard;
@@ -44,6 +46,46 @@ impl Pattern {
     pub fn exists() -> Self {
         Self::new([Token::Run], false)
     }
+
+    /// Whether it is longer than what a device matches behind the literal that leads to it.
+    fn is_long(&self) -> bool {
+        let rest = self
+            .tokens
+            .strip_prefix(&[Token::Run])
+            .unwrap_or(&self.tokens);
+        let literal = rest
+            .iter()
+            .take_while(|token| matches!(token, Token::Byte(_)));
+        let rest = &rest[literal.count()..];
+        // The automata have no literal that begins anywhere and is followed by a single character.
+        let behind = if rest.first() == Some(&Token::One) {
+            &self.tokens
+        } else {
+            rest
+        };
+        behind.iter().filter(|token| **token != Token::Run).count() > MAX_POSITIONS
+    }
+
+    /// The same as a regular expression over whole values.
+    fn regex(&self) -> String {
+        let mut regex = String::from("(?s-u)");
+        for token in &self.tokens {
+            let _ = match token {
+                Token::Run => write!(regex, r"[\x00-\xFF]*"),
+                Token::One => write!(regex, r"[\x00-\xFF]"),
+                Token::Byte(byte) if self.fold && byte.is_ascii_alphabetic() => {
+                    write!(
+                        regex,
+                        "[{0}{1}]",
+                        char::from(*byte),
+                        char::from(byte.to_ascii_uppercase())
+                    )
+                }
+                Token::Byte(byte) => write!(regex, r"\x{byte:02X}"),
+            };
+        }
+        regex
+    }
 }
 
 /// What one value is tested for.
@@ -83,6 +125,7 @@ impl Test {
     /// The same test in its cheapest form.
     fn simplest(&self) -> Self {
         match self {
+            Self::Pattern(pattern) if pattern.is_long() => Self::Regex(pattern.regex()),
             Self::Regex(regex) => {
                 guard::as_pattern(regex).map_or_else(|| self.clone(), Self::Pattern)
             }
@@ -267,6 +310,33 @@ mod tests {
             Expr::Not(Box::new(is(name, "b"))),
         ]);
         assert_eq!(Node::new(&expr), neither);
+    }
+
+    /// A device has room for 127 positions behind a pattern's first literal.
+    #[test]
+    fn a_long_pattern_becomes_a_regular_expression() {
+        let long = "b".repeat(128);
+        let tokens = |text: &str| {
+            let token = |byte| {
+                if byte == b'*' {
+                    Token::Run
+                } else {
+                    Token::Byte(byte)
+                }
+            };
+            Pattern::new(text.bytes().map(token), true)
+        };
+        for (text, is_long) in [
+            (format!("a*{long}*"), true),
+            (format!("*a*{long}"), true),
+            (format!("a*{}*", &long[1..]), false),
+            (format!("{long}{long}*"), false),
+            (format!("*{long}*"), false),
+        ] {
+            let test = Test::Pattern(tokens(&text)).simplest();
+            assert_eq!(matches!(test, Test::Regex(_)), is_long, "{text}");
+        }
+        assert_eq!(tokens("a*-").regex(), r"(?s-u)[aA][\x00-\xFF]*\x2D");
     }
 
     /// Two clauses may be satisfied by different values: they must stay two.

@@ -9,6 +9,7 @@ mod cut;
 mod flags;
 mod path;
 mod rule_id;
+mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
 mod wire;
@@ -19,7 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use flags::Flags;
 pub use path::Path;
 pub use rule_id::RuleId;
-pub use wire::MAX_ENCODED;
+pub use rule_info::{
+    ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
+};
+pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED};
 
 /// The version that a stream's header carries. It is raised only when an older reader
 /// would misread the records; new kinds of records, and fields added at the end of a record,
@@ -30,6 +34,9 @@ pub const STREAM_VERSION: u16 = 1;
 pub const TERMS: usize = 4;
 /// Most ancestors that an alert names.
 pub const ANCESTORS: usize = 6;
+
+/// Most earlier events of a sequence that an alert names.
+pub const STAGES: usize = 6;
 
 /// Longest copy, in bytes, of an alert's arguments, NULs included.
 pub const ARGS_LIMIT: usize = 512;
@@ -50,6 +57,8 @@ pub enum Record<'a> {
     Header(#[serde(borrow)] Header<'a>),
     /// A rule matched, and its term was new if it has one.
     Alert(#[serde(borrow)] Alert<'a>),
+    /// A rule whose first alert since the start follows.
+    Rule(#[serde(borrow)] RuleInfo<'a>),
 }
 
 /// Who speaks: host, boot, sensor and rules. Texts are cut to [`TEXT_LIMIT`].
@@ -164,6 +173,16 @@ pub struct Ancestor<'a> {
     pub name: &'a [u8],
 }
 
+/// An earlier event of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stage {
+    /// The process id.
+    pub pid: u32,
+    /// When, on `CLOCK_BOOTTIME`.
+    pub boot_ms: u64,
+}
+
 /// A rule matched. Names and arguments are bytes, not necessarily UTF-8.
 ///
 /// What a recorded event does not say is 0 in `sequence`, `boot_ms`, `pid` and `tid`.
@@ -209,6 +228,8 @@ pub struct Alert<'a> {
     pub ancestors: Vec<Ancestor<'a>, ANCESTORS>,
     /// What else is to be said.
     pub flags: Flags,
+    /// For a sequence: its last events before this one, the oldest first.
+    pub stages: Vec<Stage, STAGES>,
 }
 
 /// A captured event, whether or not a rule matches it. Not part of the alert stream: it

@@ -16,15 +16,23 @@ mod time;
 
 use core::fmt::{Result, Write};
 
-use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent};
+use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent, RuleInfo};
 use crate::event::{Block, unterminated};
 use digits::decimal;
 use json::Object;
 pub use text::write_text;
 pub use time::write_time;
 
-/// Writes an alert. `header` is that of its stream, `event_id` the `event.id` of the
-/// recorded event that it comes from, `rule_name` the rule's name where it is known.
+/// The recorded events that a replayed alert comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// Its `event.id`.
+    pub event_id: &'a str,
+    /// For a sequence, those of all its events in order.
+    pub sequence: &'a [&'a [u8]],
+}
+
+/// Writes an alert. `header` is that of its stream, `rule` its rule where that is known.
 ///
 /// # Errors
 ///
@@ -33,12 +41,14 @@ pub fn write_alert(
     out: &mut dyn Write,
     header: Option<&Header<'_>>,
     alert: &Alert<'_>,
-    event_id: Option<&str>,
-    rule_name: Option<&str>,
+    recorded: Option<&Recorded<'_>>,
+    rule: Option<&RuleInfo<'_>>,
 ) -> Result {
     let mut line = Object::begin(out)?;
     what(&mut line, "alert", alert.action, alert.time_ms)?;
-    line.optional_text("event.id", event_id)?;
+    if let Some(recorded) = recorded {
+        line.text("event.id", recorded.event_id)?;
+    }
     line.number("event.severity", alert.severity.score().into())?;
     if let Some(header) = header {
         line.text("host.id", header.host_id)?;
@@ -48,7 +58,9 @@ pub fn write_alert(
         line.text("agent.version", header.sensor_version)?;
     }
     line.written("rule.id", |out| alert.rule.write(out))?;
-    line.optional_text("rule.name", rule_name)?;
+    if let Some(rule) = rule {
+        about(&mut line, rule)?;
+    }
     line.text("kibana.alert.severity", alert.severity.name())?;
     line.number("kibana.alert.risk_score", alert.risk_score.into())?;
     if !alert.terms.is_empty() {
@@ -74,6 +86,16 @@ pub fn write_alert(
             object.optional_string("name", name)
         })?;
     }
+    if !alert.stages.is_empty() {
+        line.objects("peewit.stages", &alert.stages, |object, stage| {
+            let ago = alert.boot_ms.saturating_sub(stage.boot_ms);
+            object.time("@timestamp", alert.time_ms.saturating_sub(ago))?;
+            object.number("pid", stage.pid.into())
+        })?;
+    }
+    if let Some(recorded) = recorded.filter(|recorded| !recorded.sequence.is_empty()) {
+        line.strings("peewit.sequence", recorded.sequence.iter().copied())?;
+    }
     line.known_number("peewit.alert.sequence", alert.sequence)?;
     line.known_number("peewit.alert.boot_ms", alert.boot_ms)?;
     if let Some(arg) = alert.matched_arg {
@@ -86,6 +108,29 @@ pub fn write_alert(
         }
     }
     line.end()
+}
+
+/// What is known of an alert's rule.
+fn about(line: &mut Object<'_>, rule: &RuleInfo<'_>) -> Result {
+    line.text("rule.name", rule.name)?;
+    line.items("rule.author", rule.author, b',', |_| true)?;
+    line.items("rule.reference", rule.references, b' ', |_| true)?;
+    line.items("tags", rule.tags, b',', |_| true)?;
+    line.items("threat.tactic.id", rule.attack, b' ', is_tactic)?;
+    line.items("threat.technique.id", rule.attack, b' ', |id| {
+        !is_tactic(id) && !id.contains(&b'.')
+    })?;
+    line.items(
+        "threat.technique.subtechnique.id",
+        rule.attack,
+        b' ',
+        |id| id.contains(&b'.'),
+    )
+}
+
+/// Whether an ATT&CK id is a tactic's.
+fn is_tactic(id: &[u8]) -> bool {
+    id.starts_with(b"TA")
 }
 
 /// Writes a captured event, such that `peewitctl replay` can read it.

@@ -12,7 +12,7 @@ use core::fmt;
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
-use crate::alert::{MAX_ENCODED, Record};
+use crate::alert::{MAX_ENCODED, MAX_RULE_ENCODED, Record};
 pub use reader::{Frames, Item};
 
 /// Stands before and behind each frame, and nowhere else. Several in a row mean no more
@@ -20,11 +20,16 @@ pub use reader::{Frames, Item};
 pub const DELIMITER: u8 = 0;
 
 /// Longest frame in bytes, delimiters included: a buffer of this size takes any.
-pub const MAX_FRAME: usize = {
-    let checked = MAX_ENCODED + CHECKSUM;
+pub const MAX_FRAME: usize = framed(MAX_ENCODED);
+
+/// The same for a frame with a [`Record::Rule`].
+pub const MAX_RULE_FRAME: usize = framed(MAX_RULE_ENCODED);
+
+const fn framed(encoded: usize) -> usize {
+    let checked = encoded + CHECKSUM;
     // COBS puts one byte in front, and one more behind each 254 bytes without a zero.
     1 + 1 + checked + checked / 254 + 1
-};
+}
 
 /// Length of the checksum.
 const CHECKSUM: usize = 4;

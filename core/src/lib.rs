@@ -6,7 +6,8 @@
 //! 4. A pack is validated once; afterwards every access is in bounds by construction and
 //!    checked all the same.
 //! 5. When in doubt, alert: what is lost, evicted or truncated is counted, and costs at
-//!    most an extra alert, never a missed one.
+//!    most an extra alert, never a missed one. Only what is pending of sequences and
+//!    thresholds cannot be made up for, and is counted.
 //!
 //! It will not: read rule text (`peewit-compiler` does), read `/proc` (`peewit` does), keep
 //! anything on a disk.
@@ -26,7 +27,9 @@ pub mod glob;
 pub mod lineage;
 pub mod pack;
 pub mod packed;
+pub mod sequence;
 pub mod terms;
+pub mod threshold;
 
 /// Bytes as text, if all of them are. `core::str::from_utf8` would be linked for this alone:
 /// what shows text needs `utf8_chunks` anyway.

@@ -1,8 +1,10 @@
 //! `peewitctl replay`
 
 mod novelty;
+mod pending;
 mod record;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
@@ -10,14 +12,16 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use peewit_core::ecs;
+use peewit_core::alert::RuleInfo;
+use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::field::Field;
-use peewit_core::pack::{Kinds, Pack, RuleIndex};
+use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
 
 use crate::error::Error;
 use crate::rules;
 use novelty::Novelty;
+use pending::Pending;
 use record::{Malformed, Record};
 
 /// An alert's tuples of new terms at most: values of several fields multiply.
@@ -96,7 +100,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
         if options.verdicts {
             let ids: BTreeSet<&str> = rules
                 .iter()
-                .filter_map(|&rule| Some(pack.rule(rule)?.id))
+                .filter_map(|&rule| pack.rule(rule))
+                // A stage that matches says nothing of its sequence yet.
+                .filter(|rule| !matches!(rule.purpose, Purpose::Stage { .. }))
+                .map(|rule| rule.id)
                 .collect();
             let id = record.id(number);
             writeln!(
@@ -109,6 +116,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
         } else {
             let time_ms = record.time_ms().map_err(fail)?;
             first_ms = Some(first_ms.map_or(time_ms, |first| first.min(time_ms)));
+            // Of a sequence the last stage first: an event cannot follow itself.
+            rules.sort_by_key(|&rule| Reverse(rule));
             matches.extend(rules.into_iter().map(|rule| Match {
                 line,
                 number,
@@ -120,17 +129,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if !options.verdicts {
         // Stable: ties stay in the order of the input.
         matches.sort_by_key(|found| found.time_ms);
-        let mut novelty = Novelty::new(options.novelty, first_ms.unwrap_or(0));
-        for found in &matches {
-            alert(&engine, found, &mut novelty, &mut output)
-                .map_err(|malformed| at_line(events, found.number, malformed))?;
+        let mut state = State {
+            novelty: Novelty::new(options.novelty, first_ms.unwrap_or(0)),
+            pending: Pending::new(),
+        };
+        for number in 0..matches.len() {
+            alert(&engine, &matches, number, &mut state, &mut output)
+                .map_err(|malformed| at_line(events, matches[number].number, malformed))?;
         }
-        if novelty.forgotten() > 0 {
-            eprintln!(
-                "warning: {} terms were forgotten for want of room; they may have been reported again",
-                novelty.forgotten()
-            );
-        }
+        state.warn();
     }
     progress.finish_and_clear();
     let mut stdout = BufWriter::new(io::stdout().lock());
@@ -140,33 +147,79 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .map_err(|error| Error::output(&error))
 }
 
-/// Writes the alerts that a match gives: one for a `query` rule, one for each new term for the others.
+/// What matches of earlier events left.
+struct State {
+    novelty: Novelty,
+    pending: Pending,
+}
+
+impl State {
+    /// Says what there was no room for.
+    fn warn(&self) {
+        if self.novelty.forgotten() > 0 {
+            eprintln!(
+                "warning: {} terms were forgotten for want of room; they may have been reported again",
+                self.novelty.forgotten()
+            );
+        }
+        if self.pending.forgotten() > 0 {
+            eprintln!(
+                "warning: {} events were forgotten for want of room; sequences or thresholds may not have been reported",
+                self.pending.forgotten()
+            );
+        }
+    }
+}
+
+/// Writes the alerts that match `number` gives: one for a `query` rule, one for each new term, for each sequence that it
+/// completes, for each threshold that it reaches.
 fn alert(
     engine: &Engine,
-    found: &Match,
-    novelty: &mut Novelty,
+    matches: &[Match],
+    number: usize,
+    state: &mut State,
     output: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
+    let found = &matches[number];
     let Some(rule) = engine.pack().rule(found.rule) else {
         return Ok(());
     };
     let record = Record::parse(found.line)?;
     let view = record.view();
-    let mut tuples: Vec<Vec<Vec<u8>>> = Vec::new();
-    if rule.keys.is_empty() {
-        tuples.push(Vec::new());
-    } else {
-        engine.terms(&rule, &view, MAX_TUPLES, |tuple| {
-            if novelty.is_new(&rule, tuple, found.time_ms) {
-                tuples.push(tuple.iter().map(|value| value.to_vec()).collect());
+    // For each alert its new terms and the events of its sequence.
+    let mut alerts: Vec<(Vec<Vec<u8>>, Vec<usize>)> = Vec::new();
+    match rule.purpose {
+        Purpose::Query => alerts.push(Default::default()),
+        Purpose::NewTerms { .. } => engine.terms(&rule, &view, MAX_TUPLES, |tuple| {
+            if state.novelty.is_new(&rule, tuple, found.time_ms) {
+                let tuple = tuple.iter().map(|value| value.to_vec()).collect();
+                alerts.push((tuple, Vec::new()));
             }
-        });
+        }),
+        Purpose::Threshold { .. } => {
+            let reached = state
+                .pending
+                .thresholds(engine, &rule, &view, found.time_ms);
+            alerts.resize_with(reached, Default::default);
+        }
+        Purpose::Stage { .. } => {
+            let completed = state
+                .pending
+                .sequences(engine, &rule, &view, found.time_ms, number);
+            alerts.extend(completed.into_iter().map(|events| (Vec::new(), events)));
+        }
     }
     let mut evaluation = Evaluation::new();
     let args: Vec<&[u8]> = record.strings(Field::ProcessArgs);
     let matched_arg = engine.matched_arg(&mut evaluation, &rule, args.into_iter());
-    for tuple in &tuples {
-        let block = record.block(Field::ProcessArgs);
+    let block = record.block(Field::ProcessArgs);
+    for (tuple, events) in &alerts {
+        let ids = events.iter().map(|&event| {
+            let Match { line, number, .. } = matches[event];
+            Ok(Record::parse(line)?.id(number).into_owned())
+        });
+        let ids = ids.collect::<Result<Vec<String>, Malformed>>()?;
+        let ids: Vec<&[u8]> = ids.iter().map(String::as_bytes).collect();
         let alert = record.alert(&rule, tuple, matched_arg, &block, found.time_ms);
         let mut line = String::new();
         // Writing to a string does not fail.
@@ -174,8 +227,11 @@ fn alert(
             &mut line,
             None,
             &alert,
-            Some(&record.id(found.number)),
-            Some(rule.name),
+            Some(&Recorded {
+                event_id: &record.id(found.number),
+                sequence: &ids,
+            }),
+            Some(&RuleInfo::of(&rule)),
         );
         output.extend(line.bytes());
         output.push(b'\n');

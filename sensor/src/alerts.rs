@@ -7,9 +7,10 @@ use peewit_core::pack::Pack;
 
 use crate::cli::{Name, Options};
 use crate::host::Host;
+use crate::rule_book::RuleBook;
 use crate::sys::{Errno, Fd, OpenMode, STDOUT, open, sleep_ms};
 use crate::text::{Out, say};
-use crate::writer::{rule_name, show};
+use crate::writer::{rule_of, show};
 use crate::{log, rules};
 
 /// How often a followed log is looked at.
@@ -32,14 +33,15 @@ pub fn alerts(options: &Options) -> u8 {
 
 /// Prints what is in the file. Gives whether some of it is no alert.
 fn print(file: &Fd, options: &Options) -> Result<bool, Errno> {
-    // Only for the names of the rules: without them their ids are shown.
-    let pack = rules::built_in().ok();
+    // Only for rules of which the log says nothing: without it their ids are shown.
+    let pack = rules::load(rules::DEFAULT).or_else(|_| rules::built_in());
     let mut buffer = [0; MAX_FRAME];
     let mut frames = Frames::new(&mut buffer);
     let mut printer = Printer {
         out: Out::new(&STDOUT),
         json: options.has(Name::Json),
-        pack,
+        rules: RuleBook::new(),
+        pack: pack.ok(),
         host: None,
         damaged: false,
     };
@@ -68,6 +70,8 @@ fn print(file: &Fd, options: &Options) -> Result<bool, Errno> {
 struct Printer<'f> {
     out: Out<'f>,
     json: bool,
+    /// What the log says of its rules.
+    rules: RuleBook,
     pack: Option<Pack<'static>>,
     /// Whose alerts those are that follow.
     host: Option<Host>,
@@ -82,17 +86,22 @@ impl Printer<'_> {
                 ..
             } => self.host = Some(Host::of(header)),
             Item::Record {
+                record: Record::Rule(rule),
+                ..
+            } => self.rules.note(rule),
+            Item::Record {
                 record: Record::Alert(alert),
                 ..
             } => {
-                let name = self.pack.as_ref().and_then(|pack| rule_name(alert, pack));
+                let in_pack = || rule_of(alert, self.pack.as_ref()?);
+                let rule = self.rules.rule(alert.rule).or_else(in_pack);
                 if self.json {
                     let header: Option<Header<'_>> = self.host.as_ref().map(Host::header);
                     // Errors of `out` come with its flush.
-                    let _ = write_alert(&mut self.out, header.as_ref(), alert, None, name);
+                    let _ = write_alert(&mut self.out, header.as_ref(), alert, None, rule.as_ref());
                     self.out.bytes(b"\n");
                 } else {
-                    show(&mut self.out, alert, self.pack.as_ref());
+                    show(&mut self.out, alert, rule.as_ref());
                 }
             }
             Item::Unknown { offset, kind } => {

@@ -66,9 +66,24 @@ impl Rules {
         }
     }
 
+    /// Whether it is in.
+    pub fn contains(&self, rule: RuleIndex) -> bool {
+        let word = self.0.get(usize::from(rule / 64));
+        word.is_some_and(|word| word >> (rule % 64) & 1 == 1)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&word| word == 0)
+    }
+
+    /// Takes the last out: of a sequence, the last stage comes first.
+    pub fn pop_last(&mut self) -> Option<RuleIndex> {
+        let words = (0u16..).zip(&mut self.0);
+        let (place, word) = words.filter(|(_, word)| **word != 0).last()?;
+        let bit = word.ilog2() as u16;
+        *word ^= 1 << bit;
+        Some(place * 64 + bit)
     }
 
     /// Takes the first out.
@@ -188,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_come_out_ascending() {
+    fn rules_come_out_in_order() {
         let mut rules = Rules::NONE;
         assert!(rules.is_empty());
         assert_eq!(rules.pop(), None);
@@ -196,9 +211,17 @@ mod tests {
             rules.insert(rule);
         }
         assert!(!rules.is_empty());
+        let mut descending = rules;
         for rule in [0, 5, 63, 64, MAX_RULES as u16 - 1] {
+            assert!(rules.contains(rule));
             assert_eq!(rules.pop(), Some(rule));
+            assert!(!rules.contains(rule));
         }
         assert_eq!(rules, Rules::NONE);
+        for rule in [MAX_RULES as u16 - 1, 64, 63, 5, 0] {
+            assert_eq!(descending.pop_last(), Some(rule));
+        }
+        assert_eq!(descending.pop_last(), None);
+        assert!(!descending.contains(MAX_RULES as u16));
     }
 }

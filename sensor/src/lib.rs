@@ -26,6 +26,7 @@ pub mod problem;
 pub mod proc;
 pub mod queue;
 pub mod ring;
+pub mod rule_book;
 pub mod rules;
 pub mod run;
 pub mod state;

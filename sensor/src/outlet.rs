@@ -2,16 +2,18 @@
 
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
-    Record, RuleId, TERMS,
+    Record, RuleId, RuleInfo, STAGES, Stage as Earlier, TERMS,
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
 use peewit_core::frame::{self, MAX_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
 use peewit_core::pack::{self, Purpose, RuleIndex};
+use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::terms::{Key, Terms, fingerprint};
+use peewit_core::threshold::{Threshold, Thresholds};
 
-use crate::judge::length;
+use crate::judge::{Rules, length};
 use crate::queue;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
@@ -22,6 +24,15 @@ pub type Table = Lineage<1024, 256, 16384>;
 
 /// Terms that were seen.
 type Known = Terms<512, 1024>;
+
+/// Sequences that are not complete.
+type Pending = Sequences<256, STAGES, Earlier>;
+
+/// Events and values that count towards thresholds.
+type Counts = Thresholds<1024>;
+
+/// Most values of one event that count towards a threshold of different ones.
+const MAX_VALUES: usize = 128;
 
 /// Most tuples of values that one event brings for one rule.
 const MAX_TUPLES: usize = 64;
@@ -39,10 +50,25 @@ pub struct Beside<'a> {
     pub matched: Option<MatchedArg<'a>>,
 }
 
-/// Decides what is new, numbers alerts, and hands them to the writer.
+/// What was forgotten for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Terms: they may be reported again.
+    pub terms: u64,
+    /// Pending sequences: their alerts may be missed.
+    pub sequences: u64,
+    /// Events and values that counted: thresholds may be reached too late or never.
+    pub thresholds: u64,
+}
+
+/// Decides what is new, complete or often enough, numbers alerts, and hands them to the writer.
 pub struct Outlet {
     terms: Known,
+    sequences: Pending,
+    thresholds: Counts,
     key: Key,
+    /// The rules that the stream has told of.
+    told: Rules,
     /// The last number given.
     sequence: u64,
     alerts: Option<Producer>,
@@ -59,7 +85,10 @@ impl Outlet {
     pub const fn new() -> Self {
         Self {
             terms: Known::new(),
+            sequences: Pending::new(),
+            thresholds: Counts::new(),
             key: Key([0; 16]),
+            told: Rules::NONE,
             sequence: 0,
             alerts: None,
             events: None,
@@ -93,8 +122,19 @@ impl Outlet {
         self.events.is_some()
     }
 
-    /// A rule holds for an event: raises an alert for each term that is new, or one where the rule has no terms.
-    /// Gives how many.
+    /// What was forgotten for want of room.
+    pub fn evicted(&self) -> Evicted {
+        Evicted {
+            terms: self.terms.evicted(),
+            sequences: self.sequences.evicted(),
+            thresholds: self.thresholds.evicted(),
+        }
+    }
+
+    /// A query holds for an event: raises an alert for each term that is new, each sequence that is complete, each threshold
+    /// that is reached, or one where the rule asks for nothing more. Gives how many.
+    ///
+    /// Of the stages of a sequence, the last is to be told first.
     pub fn matched(
         &mut self,
         engine: &Engine<'_>,
@@ -107,15 +147,46 @@ impl Outlet {
             return 0;
         };
         let now = boot_ms();
+        let mut different: heapless::Vec<u64, MAX_VALUES> = heapless::Vec::new();
+        if let Purpose::Threshold {
+            distinct: Some((field, _)),
+            ..
+        } = held.purpose
+        {
+            engine.values(field, subject, MAX_VALUES, |value| {
+                // There is room for as many.
+                let _ = different.push(fingerprint(&self.key, held.id.as_bytes(), &[value]));
+            });
+        }
         let mut raised = 0;
         let mut found = |values: &[&[u8]]| {
-            let term = fingerprint(&self.key, held.id.as_bytes(), values);
-            let new = match held.purpose {
-                Purpose::NewTerms { window_ms } => self.terms.seen(term, now, window_ms).is_new(),
-                _ => true,
+            let key = fingerprint(&self.key, held.id.as_bytes(), values);
+            let (mut terms, mut stages) = (&[][..], heapless::Vec::new());
+            let raise = match held.purpose {
+                Purpose::Query => true,
+                Purpose::NewTerms { window_ms } => {
+                    terms = values;
+                    self.terms.seen(key, now, window_ms).is_new()
+                }
+                Purpose::Threshold { .. } => Threshold::of(&held).is_some_and(|threshold| {
+                    self.thresholds.count(&threshold, key, &different, now)
+                }),
+                Purpose::Stage { .. } => {
+                    let event = Earlier {
+                        pid: subject.pid,
+                        boot_ms: now,
+                    };
+                    let completed = Stage::of(&held)
+                        .and_then(|stage| self.sequences.advance(&stage, key, now, event));
+                    let complete = completed.is_some();
+                    stages = completed.unwrap_or_default();
+                    complete
+                }
             };
-            if new {
-                self.send(describe(&held, subject, lineage, beside, values));
+            if raise {
+                let mut alert = describe(&held, subject, lineage, beside, terms);
+                alert.stages = stages;
+                self.send(&held, alert);
                 raised += 1;
             }
         };
@@ -128,18 +199,24 @@ impl Outlet {
     }
 
     #[inline(never)]
-    fn send(&mut self, mut alert: Alert<'_>) {
+    fn send(&mut self, rule: &pack::Rule<'_>, mut alert: Alert<'_>) {
+        // If there is no room for it, it goes in front of the next one.
+        if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
+            self.told.insert(rule.index);
+        }
         self.sequence += 1;
         alert.sequence = self.sequence;
-        let sent = match (
-            frame::encode(&Record::Alert(alert), &mut self.frame),
-            &mut self.alerts,
-        ) {
+        // If there is none the number is used up: whoever reads the log sees that one is missing.
+        let sent = self.push(&Record::Alert(alert));
+        self.alerts_lost += u64::from(!sent);
+    }
+
+    /// Hands a record to the writer. Gives whether there was room for it.
+    fn push(&mut self, record: &Record<'_>) -> bool {
+        match (frame::encode(record, &mut self.frame), &mut self.alerts) {
             (Ok(frame), Some(alerts)) => alerts.push(frame).is_ok(),
             _ => false,
-        };
-        // The number is used up: whoever reads the log sees that one is missing.
-        self.alerts_lost += u64::from(!sent);
+        }
     }
 
     /// Hands an event on to whoever wants to see all of them. Gives whether the writer should be woken.
@@ -203,6 +280,7 @@ fn describe<'a>(
             })
             .collect(),
         flags,
+        stages: heapless::Vec::new(),
     }
 }
 
@@ -292,6 +370,7 @@ pub(crate) mod tests {
             },
             ancestors: heapless::Vec::new(),
             flags: Flags::NONE,
+            stages: heapless::Vec::new(),
         }
     }
 }

@@ -228,7 +228,7 @@ impl State {
                 late: core::mem::replace(&mut subject.late, Late::new(&sensor.proc, &mut [])),
                 ..*subject
             };
-            while let Some(rule) = rules.pop() {
+            while let Some(rule) = rules.pop_last() {
                 let beside = Beside {
                     tid: exec.tid,
                     args_len: length,

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use peewit_core::alert::{Alert, Record, RuleId};
+use peewit_core::alert::{Alert, Record, RuleInfo};
 use peewit_core::ecs::{write_event, write_text};
 use peewit_core::frame::{Frames, Item, MAX_FRAME};
 use peewit_core::pack::Pack;
@@ -122,7 +122,7 @@ impl Desk {
                 }) = Frames::new(scratch).next(&mut input)
                 {
                     let mut out = Out::new(&STDOUT);
-                    show(&mut out, &alert, Some(&self.pack));
+                    show(&mut out, &alert, rule_of(&alert, &self.pack).as_ref());
                 }
             }
         }
@@ -154,16 +154,16 @@ impl Desk {
     }
 }
 
-/// An alert as a line of text, with its rule's name if the pack knows it.
-pub fn show(out: &mut Out<'_>, alert: &Alert<'_>, pack: Option<&Pack<'_>>) {
+/// An alert as a line of text, with what is known of its rule.
+pub fn show(out: &mut Out<'_>, alert: &Alert<'_>, rule: Option<&RuleInfo<'_>>) {
     // Errors of `out` come with its flush.
-    let _ = write_text(out, alert, pack.and_then(|pack| rule_name(alert, pack)));
+    let _ = write_text(out, alert, rule);
     out.bytes(b"\n");
 }
 
-/// The name of an alert's rule, if the pack knows it.
-pub fn rule_name<'p>(alert: &Alert<'_>, pack: &Pack<'p>) -> Option<&'p str> {
+/// What a pack says of an alert's rule, if it has it.
+pub fn rule_of<'p>(alert: &Alert<'_>, pack: &Pack<'p>) -> Option<RuleInfo<'p>> {
     pack.rules()
-        .find(|rule| RuleId::new(rule.id) == alert.rule)
-        .map(|rule| rule.name)
+        .map(|rule| RuleInfo::of(&rule))
+        .find(|rule| rule.id == alert.rule)
 }

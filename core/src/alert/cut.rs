@@ -23,7 +23,7 @@ impl Cut {
 
     /// See [`cut_text`].
     pub(super) fn text<'a>(&mut self, text: &'a str) -> &'a str {
-        let kept = cut_text(text);
+        let kept = cut_text(text, TEXT_LIMIT);
         self.happened |= kept.len() < text.len();
         kept
     }
@@ -39,10 +39,19 @@ impl Cut {
     }
 }
 
-/// The characters of `text` that fit into [`TEXT_LIMIT`] bytes.
-pub(super) fn cut_text(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_LIMIT))
-        .unwrap_or(text)
+/// The characters of `text` that fit into `limit` bytes.
+pub(super) fn cut_text(text: &str, limit: usize) -> &str {
+    text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
+}
+
+/// The items of `text` that fit into `limit` bytes: half an id or half an address would be another one.
+pub(super) fn cut_items(text: &str, separator: u8, limit: usize) -> &str {
+    let head = cut_text(text, limit);
+    if head.len() == text.len() || text.as_bytes().get(head.len()) == Some(&separator) {
+        return head;
+    }
+    let end = head.bytes().rposition(|byte| byte == separator);
+    head.get(..end.unwrap_or(0)).unwrap_or("")
 }
 
 /// The first components of a directory, slash included, that fit into `limit` bytes.
@@ -61,6 +70,16 @@ fn cut_directory(directory: &[u8], limit: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_stay_whole() {
+        assert_eq!(cut_items("TA0002 T1059", b' ', 12), "TA0002 T1059");
+        assert_eq!(cut_items("TA0002 T1059", b' ', 11), "TA0002");
+        assert_eq!(cut_items("TA0002 T1059", b' ', 6), "TA0002");
+        assert_eq!(cut_items("TA0002 T1059", b' ', 5), "");
+        assert_eq!(cut_items("a b, c d", b',', 7), "a b");
+        assert_eq!(cut_items("\u{e4} \u{e4}\u{e4}", b' ', 6), "\u{e4}");
+    }
 
     #[test]
     fn a_directory_is_cut_at_a_slash() {

@@ -53,6 +53,7 @@ pub(crate) fn demo() -> Alert<'static> {
         .into_iter()
         .collect(),
         flags: Flags::LEARNING,
+        stages: Vec::new(),
     }
 }
 
@@ -81,5 +82,33 @@ pub(crate) fn least() -> Alert<'static> {
         },
         ancestors: Vec::new(),
         flags: Flags::NONE,
+        stages: Vec::new(),
+    }
+}
+
+/// The rule of the documented alert.
+pub(crate) fn rule() -> RuleInfo<'static> {
+    RuleInfo {
+        id: RuleId::new("e9001ee6-2d00-4d2f-849e-b8b1fb05234c"),
+        severity: Severity::Low,
+        name: "Commands by an Unknown Program",
+        author: "A. Writer, B. Editor",
+        attack: "TA0002 T1059 T1059.004",
+        tags: "OS: Linux, Data Source: peewit",
+        references: "https://example.org/a https://example.org/b",
+    }
+}
+
+/// The last event of a sequence of three.
+pub(crate) fn last_stage() -> Alert<'static> {
+    let stage = |pid, boot_ms| Stage { pid, boot_ms };
+    Alert {
+        boot_ms: 86_401_234,
+        pid: 123_458,
+        tid: 123_458,
+        stages: [stage(123_440, 86_400_000), stage(123_450, 86_401_000)]
+            .into_iter()
+            .collect(),
+        ..least()
     }
 }

@@ -1,5 +1,7 @@
-//! The form of header and alert on the wire: bounded, and without what can be told from
+//! The form of header, rule and alert on the wire: bounded, and without what can be told from
 //! the rest (see `docs/alert-format.md`). `serde` sees only this form.
+
+mod rule;
 
 use core::fmt;
 
@@ -11,12 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::cut::{Cut, cut_text};
 use super::{
     ANCESTORS, ARGS_LIMIT, Action, Alert, Ancestor, Flags, Header, MatchedArg, PATH_LIMIT, Parent,
-    Path, ProcessEvent, RuleId, Severity, TERMS, TEXT_LIMIT,
+    Path, ProcessEvent, RuleId, STAGES, Severity, Stage, TERMS, TEXT_LIMIT,
 };
 use crate::event::Block;
 use crate::utf8;
+pub use rule::MAX_RULE_ENCODED;
 
-/// Longest varint of a `u16`, a `u32` and a `u64`.
+/// Longest form of a `u8`, and longest varint of a `u16`, a `u32` and a `u64`.
+const U8: usize = 1;
 const U16: usize = 3;
 const U32: usize = 5;
 const U64: usize = 10;
@@ -43,8 +47,10 @@ pub const MAX_ENCODED: usize = {
         + (1 + bytes(PATH_LIMIT))
         + (U32 + 1 + path)
         + (1 + ANCESTORS * (U32 + bytes(TEXT_LIMIT)))
-        + U32;
-    1 + if header > alert { header } else { alert }
+        + U32
+        + (U8 + STAGES * (U32 + U64));
+    assert!(alert > header && alert + U8 > MAX_RULE_ENCODED);
+    U8 + alert
 };
 
 // The codec is written by hand, field by field, where a derived one would do: it takes 4 KiB of the
@@ -76,6 +82,17 @@ impl<'f, A> Fields<'f, A> {
                 T::default()
             }
         }
+    }
+
+    /// A field that earlier versions did not write: the record may end before it. Empty then.
+    fn next_if_any<'de, T: Deserialize<'de> + Default>(&mut self) -> T
+    where
+        A: SeqAccess<'de>,
+    {
+        let failed = self.failed;
+        let value = self.next();
+        self.failed = failed;
+        value
     }
 
     fn text<'de>(&mut self) -> &'de str
@@ -137,7 +154,7 @@ impl Serialize for Header<'_> {
             self.boot_id,
             self.sensor_version,
         ] {
-            out.put(cut_text(text));
+            out.put(cut_text(text, TEXT_LIMIT));
         }
         out.put(&self.pack_build);
         out.put(&self.pack_crc);
@@ -190,16 +207,11 @@ impl Serialize for Alert<'_> {
             result: Ok(()),
         };
         out.put(&self.sequence);
-        match self.rule {
-            RuleId::Uuid(uuid) => {
-                out.put(&0u8);
-                uuid.iter().for_each(|byte| out.put(byte));
-            }
-            RuleId::Text(text) => {
-                out.put(&1u8);
-                out.put(cut.text(text));
-            }
-        }
+        let id = match self.rule {
+            RuleId::Text(text) => RuleId::Text(cut.text(text)),
+            uuid => uuid,
+        };
+        rule::put_id(&mut out, id);
         out.put(&(self.severity as u8));
         out.put(&self.risk_score);
         out.put(&(self.terms.len() as u8));
@@ -249,6 +261,15 @@ impl Serialize for Alert<'_> {
             flags |= Flags::TRUNCATED;
         }
         out.put(&flags.bits());
+        // Nothing stands behind them yet, so where there are none the record ends here.
+        if !self.stages.is_empty() {
+            out.put(&(self.stages.len() as u8));
+            let mut before = self.pid;
+            for stage in &self.stages {
+                out.put(&relative(stage.pid, &mut before));
+                out.put(&self.boot_ms.wrapping_sub(stage.boot_ms));
+            }
+        }
         out.end()
     }
 }
@@ -277,17 +298,7 @@ impl<'de> Visitor<'de> for AlertFields {
     fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Alert<'de>, A::Error> {
         let mut fields = Fields::new(&mut fields);
         let sequence = fields.next();
-        let rule = match fields.next() {
-            0u8 => {
-                let mut uuid = [0; 16];
-                uuid.iter_mut().for_each(|byte| *byte = fields.next());
-                RuleId::Uuid(uuid)
-            }
-            kind => {
-                fields.failed |= kind != 1;
-                RuleId::Text(fields.text())
-            }
-        };
+        let rule = rule::id(&mut fields);
         let severity = variant(&mut fields, &Severity::ALL);
         let risk_score = fields.next();
         // Those that are the parent's name are filled in when that is known.
@@ -300,7 +311,7 @@ impl<'de> Visitor<'de> for AlertFields {
             .next::<bool>()
             .then(|| (fields.next(), fields.next()));
         let time_ms = fields.next();
-        let boot_ms = fields.next();
+        let boot_ms: u64 = fields.next();
         let pid: u32 = fields.next();
         let tid: Option<u32> = fields.next();
         let uid = fields.next();
@@ -330,6 +341,16 @@ impl<'de> Visitor<'de> for AlertFields {
             fields.failed |= ancestors.push(ancestor).is_err();
         }
         let flags = Flags::from_bits(fields.next());
+        let mut stages = Vec::new();
+        let mut before = pid;
+        for _ in 0..fields.next_if_any::<u8>() {
+            before = before.wrapping_add_signed(fields.next());
+            let stage = Stage {
+                pid: before,
+                boot_ms: boot_ms.wrapping_sub(fields.next()),
+            };
+            fields.failed |= stages.push(stage).is_err();
+        }
         let parent_name = parent_executable.map(|path| path.name);
         let terms = named
             .iter()
@@ -362,6 +383,7 @@ impl<'de> Visitor<'de> for AlertFields {
             },
             ancestors,
             flags,
+            stages,
         })
     }
 }

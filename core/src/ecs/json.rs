@@ -55,13 +55,6 @@ impl<'w> Object<'w> {
         self.string(key, &[text.as_bytes()])
     }
 
-    pub(super) fn optional_text(&mut self, key: &str, text: Option<&str>) -> Result {
-        match text {
-            Some(text) => self.text(key, text),
-            None => Ok(()),
-        }
-    }
-
     /// A string in pieces, each of them whole characters.
     pub(super) fn string(&mut self, key: &str, pieces: &[&[u8]]) -> Result {
         self.key(&[key])?;
@@ -119,6 +112,25 @@ impl<'w> Object<'w> {
             quoted(self.out, &[string])?;
         }
         self.out.write_char(']')
+    }
+
+    /// The items of a text that `keep` takes, spaces around them left out; nothing if there are none.
+    pub(super) fn items(
+        &mut self,
+        key: &str,
+        text: &str,
+        separator: u8,
+        keep: fn(&[u8]) -> bool,
+    ) -> Result {
+        let items = text.as_bytes().split(|&byte| byte == separator);
+        let mut items = items
+            .map(<[u8]>::trim_ascii)
+            .filter(|item| !item.is_empty() && keep(item))
+            .peekable();
+        match items.peek() {
+            Some(_) => self.strings(key, items),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn objects<T>(

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::alert::samples::{demo, header, least};
+use crate::alert::samples::{demo, header, last_stage, least, rule};
 use crate::alert::{Ancestor, MatchedArg, Severity};
 
 fn alert_line(alert: &Alert<'_>) -> String {
@@ -19,9 +19,9 @@ fn event_line(event: &ProcessEvent<'_>) -> String {
     line
 }
 
-fn text_line(alert: &Alert<'_>, rule_name: Option<&str>) -> String {
+fn text_line(alert: &Alert<'_>, rule: Option<&RuleInfo<'_>>) -> String {
     let mut line = String::new();
-    write_text(&mut line, alert, rule_name).unwrap();
+    write_text(&mut line, alert, rule).unwrap();
     line
 }
 
@@ -54,8 +54,17 @@ fn an_alert() {
         &mut line,
         Some(&header()),
         &demo(),
-        Some("event-1"),
-        Some("Say \"id\""),
+        Some(&Recorded {
+            event_id: "event-1",
+            sequence: &[],
+        }),
+        Some(&RuleInfo {
+            name: "Say \"id\"",
+            attack: "",
+            tags: "",
+            references: "",
+            ..rule()
+        }),
     )
     .unwrap();
     assert_eq!(
@@ -76,6 +85,7 @@ fn an_alert() {
             "agent.version": "0.1.0",
             "rule.id": "e9001ee6-2d00-4d2f-849e-b8b1fb05234c",
             "rule.name": "Say \"id\"",
+            "rule.author": ["A. Writer", "B. Editor"],
             "kibana.alert.severity": "low",
             "kibana.alert.risk_score": 21,
             "kibana.alert.new_terms": ["dropper"],
@@ -186,13 +196,20 @@ fn a_cut_copy_says_so() {
 #[test]
 fn as_text() {
     assert_eq!(
-        text_line(&demo(), Some("Unknown \x1b[31mdropper")),
+        text_line(
+            &demo(),
+            Some(&RuleInfo {
+                name: "Unknown \x1b[31mdropper",
+                author: "A. \x07Writer, B",
+                ..rule()
+            })
+        ),
         concat!(
             r"2026-01-01T00:00:01.234Z low Unknown \u{1b}[31mdropper: ",
             "dropper -> implant demo-role id (exec of /tmp/peewit-123456/implant, ",
             "pid 123458, uid 0, in /home/user/peewit; by /tmp/peewit-123456/dropper 123457 ",
             "< peewit 123456 < bash 98765 < sshd 98764 < sshd 98700 < systemd 1; ",
-            "new: dropper; matched: id; learning)"
+            r"new: dropper; matched: id; learning) (author A. \u{7}Writer, B)"
         )
     );
     assert_eq!(
@@ -221,6 +238,72 @@ fn as_text() {
             r#"new: "a, b", "(c"; matched: ""; truncated, learning)"#
         )
     );
+}
+
+#[test]
+fn what_is_known_of_a_rule() {
+    let about = |rule: &RuleInfo<'_>| {
+        let mut line = String::new();
+        write_alert(&mut line, None, &least(), None, Some(rule)).unwrap();
+        let Value::Object(mut alert) = parsed(&line) else {
+            panic!("{line}");
+        };
+        alert.retain(|key, _| {
+            let (group, _) = key.split_once('.').unwrap_or((key, ""));
+            ["tags", "threat"].contains(&group) || (group == "rule" && key != "rule.id")
+        });
+        Value::Object(alert)
+    };
+    assert_eq!(
+        about(&rule()),
+        json!({
+            "rule.name": "Commands by an Unknown Program",
+            "rule.author": ["A. Writer", "B. Editor"],
+            "rule.reference": ["https://example.org/a", "https://example.org/b"],
+            "tags": ["OS: Linux", "Data Source: peewit"],
+            "threat.tactic.id": ["TA0002"],
+            "threat.technique.id": ["T1059"],
+            "threat.technique.subtechnique.id": ["T1059.004"],
+        })
+    );
+    let bare = RuleInfo {
+        author: "",
+        attack: "T1059",
+        tags: " , ",
+        references: "",
+        ..rule()
+    };
+    assert_eq!(
+        about(&bare),
+        json!({"rule.name": bare.name, "threat.technique.id": ["T1059"]})
+    );
+    let text = text_line(&least(), Some(&bare));
+    assert!(text.ends_with("(fork, pid 0; by unknown 0)"), "{text}");
+}
+
+#[test]
+fn a_sequence() {
+    let alert = Alert {
+        time_ms: 1_767_225_601_234,
+        ..last_stage()
+    };
+    let mut line = String::new();
+    let recorded = Recorded {
+        event_id: "c",
+        sequence: &[b"a", b"b", b"c"],
+    };
+    write_alert(&mut line, None, &alert, Some(&recorded), None).unwrap();
+    let line = parsed(&line);
+    assert_eq!(line["event.id"], json!("c"));
+    assert_eq!(line["peewit.sequence"], json!(["a", "b", "c"]));
+    assert_eq!(
+        line["peewit.stages"],
+        json!([
+            {"@timestamp": "2026-01-01T00:00:00.000Z", "pid": 123440},
+            {"@timestamp": "2026-01-01T00:00:01.000Z", "pid": 123450},
+        ])
+    );
+    assert!(text_line(&alert, None).ends_with("unknown 0; after pid 123440, 123450)"));
 }
 
 proptest! {

@@ -4,17 +4,18 @@ use core::fmt::{Result, Write};
 
 use super::digits::{decimal, hex};
 use super::time::write_time;
-use crate::alert::{Alert, Flags, Path, RuleId};
+use crate::alert::{Alert, Flags, Path, RuleId, RuleInfo};
 use crate::event::Block;
 
 /// Writes an alert as a line of text, without a line feed:
 ///
 /// ```text
 /// TIME SEVERITY RULE: PARENT -> ARGS (exec of PROGRAM, pid N, uid N, in DIRECTORY;
-/// by PARENT N < NAME N ...; new: TERM; matched: ARG; MARKS)
+/// by PARENT N < NAME N ...; new: TERM; matched: ARG; after pid N, N; MARKS) (author NAMES)
 /// ```
 ///
-/// all in one line. `rule_name` stands for the rule's id where it is known.
+/// all in one line. Where the rule is known its name stands for its id, and its authors are
+/// told.
 ///
 /// Names and arguments are chosen by whoever started the process. So words with anything
 /// in them but letters, digits and harmless punctuation are quoted; and control characters,
@@ -24,12 +25,12 @@ use crate::event::Block;
 /// # Errors
 ///
 /// Those of `out`.
-pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str>) -> Result {
+pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule: Option<&RuleInfo<'_>>) -> Result {
     write_time(out, alert.time_ms)?;
     out.write_char(' ')?;
     out.write_str(alert.severity.name())?;
     out.write_char(' ')?;
-    match (rule_name, alert.rule) {
+    match (rule.map(|rule| rule.name), alert.rule) {
         (Some(text), _) | (None, RuleId::Text(text)) => escaped(out, text.as_bytes())?,
         (None, uuid) => uuid.write(out)?,
     }
@@ -79,6 +80,10 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str
         out.write_str("; matched: ")?;
         word(out, &[arg.bytes])?;
     }
+    for (number, stage) in alert.stages.iter().enumerate() {
+        out.write_str(if number == 0 { "; after pid " } else { ", " })?;
+        decimal(out, stage.pid.into(), 1)?;
+    }
     let mut separator = "; ";
     for (mark, name) in Flags::NAMES {
         if alert.flags.contains(mark) {
@@ -87,7 +92,15 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule_name: Option<&str
             separator = ", ";
         }
     }
-    out.write_char(')')
+    out.write_char(')')?;
+    match rule {
+        Some(rule) if !rule.author.is_empty() => {
+            out.write_str(" (author ")?;
+            escaped(out, rule.author.as_bytes())?;
+            out.write_char(')')
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The arguments, or the program's name if they are not known.

@@ -59,6 +59,22 @@ impl Engine<'_> {
         }
     }
 
+    /// Calls `found` with each value of one field, at most `limit`, as [`Engine::terms`] takes them.
+    pub fn values<E: Event>(
+        &self,
+        field: Field,
+        event: &E,
+        limit: usize,
+        mut found: impl FnMut(&[u8]),
+    ) {
+        for n in 0..limit {
+            match self.nth(event.term(field), field, n) {
+                Some(value) => found(value),
+                None => return,
+            }
+        }
+    }
+
     /// Value `n` of a field, as a term.
     fn nth<'v>(&self, values: Values<'v>, field: Field, n: usize) -> Option<&'v [u8]> {
         let visible =

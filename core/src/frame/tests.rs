@@ -5,9 +5,10 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use crate::alert::samples::{demo, header, least};
+use crate::alert::samples::{demo, header, last_stage, least, rule};
 use crate::alert::{
-    ARGS_LIMIT, Action, Header, PATH_LIMIT, ProcessEvent, STREAM_VERSION, TEXT_LIMIT,
+    ARGS_LIMIT, Action, Header, NAME_LIMIT, PATH_LIMIT, ProcessEvent, REFERENCES_LIMIT,
+    STREAM_VERSION, TEXT_LIMIT,
 };
 
 fn frame(record: &Record<'_>) -> Vec<u8> {
@@ -72,9 +73,12 @@ fn the_demo_fits_its_budget() {
     check_round_trip(&record, &record);
     check_round_trip(&Record::Header(header()), &Record::Header(header()));
     check_round_trip(&Record::Alert(least()), &Record::Alert(least()));
+    check_round_trip(&Record::Alert(last_stage()), &Record::Alert(last_stage()));
+    check_round_trip(&Record::Rule(rule()), &Record::Rule(rule()));
 }
 
-/// The bytes in the document are what the encoder gives, and are read back.
+/// The bytes in the document are what the encoder gives, and are read back. Set `UPDATE_GOLDEN`
+/// to print them after a change of the format.
 #[test]
 fn the_document_is_right() {
     let document = include_str!("../../../docs/alert-format.md");
@@ -96,7 +100,18 @@ fn the_document_is_right() {
         Record::Header(header()),
         Record::Alert(demo()),
         Record::Alert(least()),
+        Record::Rule(rule()),
+        Record::Alert(last_stage()),
     ];
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        for record in &records {
+            for line in frame(record).chunks(20) {
+                let bytes: Vec<_> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+                std::println!("{}", bytes.join(" "));
+            }
+            std::println!();
+        }
+    }
     assert_eq!(examples.len(), records.len());
     for (example, record) in examples.iter().zip(records) {
         assert_eq!(*example, frame(&record));
@@ -104,9 +119,12 @@ fn the_document_is_right() {
     }
     for fact in [
         format!("{MAX_FRAME} bytes"),
+        format!("at most {MAX_RULE_FRAME}."),
         format!("{ARGS_LIMIT} bytes"),
         format!("{PATH_LIMIT} bytes"),
         format!("{TEXT_LIMIT} bytes"),
+        format!("{NAME_LIMIT} bytes"),
+        format!("{REFERENCES_LIMIT} bytes"),
         format!("version {STREAM_VERSION}"),
     ] {
         assert!(document.contains(&fact), "{fact}");

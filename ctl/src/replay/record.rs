@@ -181,6 +181,7 @@ impl Record {
             },
             ancestors: Default::default(),
             flags: Flags::NONE,
+            stages: Default::default(),
         }
     }
 }

@@ -84,7 +84,7 @@ impl State {
         let args = subject.args.unwrap_or(&[]);
         let cut = length as usize > args.len();
         let mut raised = 0;
-        while let Some(rule) = rules.pop() {
+        while let Some(rule) = rules.pop_last() {
             let beside = Beside {
                 tid: child,
                 args_len: length,

@@ -1,7 +1,10 @@
 //! Records and frames that are too long, buffers that are too small.
 
 use super::*;
-use crate::alert::{ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent, Path, RuleId, TERMS};
+use crate::alert::{
+    ANCESTORS, ATTACK_LIMIT, AUTHOR_LIMIT, Alert, Ancestor, Flags, MatchedArg, Parent, Path,
+    RuleId, RuleInfo, Severity, Stage, TAGS_LIMIT, TERMS,
+};
 
 #[test]
 fn a_frame_over_the_limit_is_corrupt() {
@@ -117,6 +120,17 @@ fn what_is_too_long_is_cut_and_marked() {
         .into_iter()
         .map(|pid| Ancestor { pid, name: &long })
         .collect(),
+        stages: [
+            0x7fff_ffff,
+            u32::MAX,
+            0x7fff_ffff,
+            u32::MAX,
+            0x7fff_ffff,
+            u32::MAX,
+        ]
+        .into_iter()
+        .map(|pid| Stage { pid, boot_ms: 0 })
+        .collect(),
         ..alert
     };
     assert_eq!(frame(&Record::Alert(full)).len(), MAX_FRAME);
@@ -138,6 +152,42 @@ fn what_is_too_long_is_cut_and_marked() {
         ..header
     };
     check_round_trip(&Record::Header(header), &Record::Header(wanted));
+}
+
+#[test]
+fn what_is_too_long_of_a_rule_is_cut() {
+    let text = "x".repeat(REFERENCES_LIMIT + 1);
+    let rule = RuleInfo {
+        id: RuleId::Text(&text),
+        severity: Severity::Critical,
+        name: &text,
+        author: &text,
+        attack: &"x".repeat(ATTACK_LIMIT),
+        tags: &"x".repeat(TAGS_LIMIT),
+        references: &text[..REFERENCES_LIMIT],
+    };
+    let wanted = RuleInfo {
+        id: RuleId::Text(&text[..TEXT_LIMIT]),
+        name: &text[..NAME_LIMIT],
+        author: &text[..AUTHOR_LIMIT],
+        ..rule
+    };
+    check_round_trip(&Record::Rule(rule), &Record::Rule(wanted));
+    assert_eq!(frame(&Record::Rule(rule)).len(), MAX_RULE_FRAME);
+    // Items are whole or not there.
+    let items = RuleInfo {
+        attack: &"T1059.004 ".repeat(7),
+        tags: &"a tag, ".repeat(30),
+        references: &text,
+        ..rule
+    };
+    let wanted = RuleInfo {
+        attack: "T1059.004 T1059.004 T1059.004 T1059.004 T1059.004 T1059.004",
+        tags: &"a tag, ".repeat(18)[..124],
+        references: "",
+        ..wanted
+    };
+    check_round_trip(&Record::Rule(items), &Record::Rule(wanted));
 }
 
 /// One byte over each limit alone sets the mark; the limit itself does not.

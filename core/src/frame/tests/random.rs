@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::{
-    ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent, Path, RuleId, Severity, TERMS,
+    ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent, Path, RuleId, STAGES, Severity, Stage,
+    TERMS,
 };
 
 type OwnedPath = Option<(Vec<u8>, Vec<u8>)>;
@@ -48,6 +49,7 @@ proptest! {
         parent_executable in path(),
         cwd in prop::option::of(bytes(PATH_LIMIT)),
         ancestors in prop::collection::vec((any::<u32>(), bytes(TEXT_LIMIT)), 0..=ANCESTORS),
+        stages in prop::collection::vec(any::<(u32, u64)>(), 0..=STAGES),
     ) {
         let args_len = (args.len() as u32).saturating_add(missing);
         let truncated = args_len > args.len() as u32;
@@ -75,6 +77,7 @@ proptest! {
             parent: Parent { pid: ppid, executable: borrowed(&parent_executable) },
             ancestors: ancestors.iter().map(|(pid, name)| Ancestor { pid: *pid, name }).collect(),
             flags: Flags::from_bits(bits | u32::from(truncated)),
+            stages: stages.iter().map(|&(pid, boot_ms)| Stage { pid, boot_ms }).collect(),
         };
         check_round_trip(&Record::Alert(alert.clone()), &Record::Alert(alert));
     }
@@ -93,7 +96,7 @@ proptest! {
     /// Behind a right checksum too, where no corruption is expected.
     #[test]
     fn any_payload_is_read(
-        kind in 0..2u8,
+        kind in 0..3u8,
         payload in prop::collection::vec(prop_oneof![any::<u8>(), 0..3u8], 0..200),
     ) {
         let stream = framed(&[&[kind], &payload[..]].concat());

@@ -6,19 +6,19 @@ use super::*;
 fn later_versions_are_skipped() {
     let (frames, records) = small_stream();
     // A kind that we do not know.
-    assert_eq!(read(&framed(&[2, 1, 2, 3]), 5), [unknown(1, 2)]);
+    assert_eq!(read(&framed(&[120, 1, 2, 3]), 5), [unknown(1, 120)]);
     assert_eq!(read(&framed(&[0xac, 0x02]), 5), [unknown(1, 300)]);
     // One that we know, in a form that we do not.
     assert_eq!(read(&framed(&[1, 0]), 5), [unknown(1, 1)]);
     assert_eq!(read(&framed(&[0]), 5), [unknown(1, 0)]);
     // No kind at all.
     assert_eq!(read(&framed(&[]), 5), [corrupt(1, 5)]);
-    // Fields that we do not know, behind those that we do.
+    // Fields that we do not know, behind those that we do, the last of them (stages) empty.
     let mut payload = [0; MAX_FRAME];
     let length = postcard::to_slice(&records[1], &mut payload).unwrap().len();
-    payload[length] = 9;
+    payload[length + 1] = 9;
     assert_eq!(
-        read(&framed(&payload[..=length]), 5),
+        read(&framed(&payload[..length + 2]), 5),
         [shown(1, records[1].clone())]
     );
     // A header of a later version: nothing behind it is read, until one of ours.
