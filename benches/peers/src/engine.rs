@@ -13,6 +13,16 @@ pub struct RuleFile {
     pub text: String,
 }
 
+impl RuleFile {
+    /// The id of a Sigma rule.
+    pub fn id(&self) -> &str {
+        let mut lines = self.text.lines();
+        lines
+            .find_map(|line| line.strip_prefix("id: "))
+            .unwrap_or("")
+    }
+}
+
 /// An engine with its rules, and with events in the form that it is fastest with.
 pub trait Engine {
     /// How many rules it took.
@@ -28,8 +38,26 @@ pub trait Engine {
     fn matches(&mut self, event: usize) -> Vec<String>;
 }
 
-/// An engine that has loaded rules, and why it left rules out.
-pub type Loaded = (Box<dyn Engine>, Vec<String>);
+/// A rule file that an engine does not take, and why.
+pub struct Refused {
+    /// Which.
+    pub path: PathBuf,
+    /// In its words.
+    pub reason: String,
+}
+
+impl Refused {
+    /// `rule` is not taken.
+    pub fn new(rule: &RuleFile, reason: impl ToString) -> Self {
+        Self {
+            path: rule.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// An engine that has loaded rules, and those that it left out.
+pub type Loaded = (Box<dyn Engine>, Vec<Refused>);
 
 /// An engine's kind.
 pub struct Kind {

@@ -5,7 +5,7 @@ use std::path::Path;
 use peewit_peers_device::{Captured, Device, compile};
 use serde_json::Value;
 
-use crate::engine::{Engine, Loaded, RuleFile};
+use crate::engine::{Engine, Loaded, Refused, RuleFile};
 
 struct Peewit {
     device: Box<Device>,
@@ -19,10 +19,12 @@ pub fn load(rules: &[RuleFile]) -> Loaded {
 }
 
 /// Compiles the rules: a workstation's part.
-pub fn pack(rules: &[RuleFile]) -> (Box<[u8]>, Vec<String>) {
+pub fn pack(rules: &[RuleFile]) -> (Box<[u8]>, Vec<Refused>) {
     let files: Vec<&Path> = rules.iter().map(|rule| rule.path.as_path()).collect();
     let (pack, refused) = compile(&files);
-    (pack.into_boxed_slice(), refused)
+    let refused = refused.into_iter();
+    let refused = refused.map(|(path, reason)| Refused { path, reason });
+    (pack.into_boxed_slice(), refused.collect())
 }
 
 /// Loads a pack: a device's part.

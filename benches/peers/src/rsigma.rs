@@ -5,7 +5,7 @@ use rsigma_parser::{SigmaRule, parse_sigma_yaml};
 use serde_json::Value;
 
 use crate::data::sigma_names;
-use crate::engine::{Engine, Loaded, RuleFile};
+use crate::engine::{Engine, Loaded, Refused, RuleFile};
 
 struct Rsigma {
     engine: rsigma_eval::Engine,
@@ -23,16 +23,19 @@ pub fn parse(rule: &RuleFile) -> Result<SigmaRule, String> {
 
 /// Adds all rules in one batch.
 pub fn load(rules: &[RuleFile]) -> Loaded {
-    let (mut parsed, mut refused) = (Vec::new(), Vec::new());
+    let (mut parsed, mut files, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for rule in rules {
         match parse(rule) {
-            Ok(rule) => parsed.push(rule),
-            Err(error) => refused.push(error),
+            Ok(one) => {
+                parsed.push(one);
+                files.push(rule);
+            }
+            Err(error) => refused.push(Refused::new(rule, error)),
         }
     }
     let mut engine = rsigma_eval::Engine::new();
-    let errors = engine.add_rules(&parsed);
-    refused.extend(errors.into_iter().map(|(_, error)| error.to_string()));
+    let errors = engine.add_rules(&parsed).into_iter();
+    refused.extend(errors.map(|(place, error)| Refused::new(files[place], error)));
     let events = Vec::new();
     (Box::new(Rsigma { engine, events }), refused)
 }

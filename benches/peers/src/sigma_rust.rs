@@ -4,7 +4,7 @@ use serde_json::Value;
 use sigma_rust::{Event, Rule, event_from_json, rule_from_yaml};
 
 use crate::data::sigma_names;
-use crate::engine::{Engine, Loaded, RuleFile};
+use crate::engine::{Engine, Loaded, Refused, RuleFile};
 
 struct SigmaRust {
     rules: Vec<Rule>,
@@ -17,7 +17,7 @@ pub fn load(rules: &[RuleFile]) -> Loaded {
     for rule in rules {
         match rule_from_yaml(&rule.text) {
             Ok(rule) => taken.push(rule),
-            Err(error) => refused.push(error.to_string()),
+            Err(error) => refused.push(Refused::new(rule, error)),
         }
     }
     let engine = SigmaRust {

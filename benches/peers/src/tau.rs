@@ -11,7 +11,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 use tau_engine::{Optimisations, Rule};
 
 use crate::data::sigma_names;
-use crate::engine::{Engine, Loaded, RuleFile};
+use crate::engine::{Engine, Loaded, Refused, RuleFile};
 use crate::rsigma::parse;
 
 struct Tau {
@@ -25,7 +25,7 @@ pub fn load(rules: &[RuleFile]) -> Loaded {
     for rule in rules {
         match parse(rule).and_then(|rule| Ok((rule.id.clone().unwrap_or_default(), tau(&rule)?))) {
             Ok(rule) => taken.push(rule),
-            Err(error) => refused.push(error),
+            Err(error) => refused.push(Refused::new(rule, error)),
         }
     }
     let engine = Tau {

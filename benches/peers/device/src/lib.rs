@@ -5,7 +5,7 @@
 
 mod event;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
 use peewit_compiler::source::Sources;
@@ -15,13 +15,24 @@ use peewit_core::pack::{Kinds, Pack, RuleIndex};
 pub use event::Captured;
 
 /// Compiles rule files to a pack: what a workstation does. Files that it refuses come with the reason.
-pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<String>) {
+pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<(PathBuf, String)>) {
     let sources = Sources::read(files);
-    let refused = sources.refused.iter();
-    let refused = refused.map(|refused| refused.diagnostic.error.message.clone());
-    let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
-    let pack = assemble(&rules, 0).expect("a pack of these rules");
-    (pack, refused.collect())
+    let refused = sources
+        .refused
+        .into_iter()
+        .map(|refused| refused.diagnostic);
+    let mut refused: Vec<_> = refused
+        .map(|diagnostic| (diagnostic.path, diagnostic.error.message))
+        .collect();
+    let mut rules = Vec::new();
+    for (path, rule) in sources.rules {
+        // One that exceeds a capacity by itself would take the others with it.
+        match assemble(std::slice::from_ref(&rule), 0) {
+            Ok(_) => rules.push(rule),
+            Err(error) => refused.push((path, error.to_string())),
+        }
+    }
+    (assemble(&rules, 0).expect("a pack of these rules"), refused)
 }
 
 /// A pack and what is needed to evaluate it: all that a device holds.
