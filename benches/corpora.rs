@@ -11,11 +11,13 @@ use std::time::Instant;
 use std::{env, fs};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Cost, Field, FieldSet, Type};
-use peewit_core::pack::{AtomId, Kinds, Pack};
+use peewit_core::pack::{Kinds, Pack};
+use peewit_core::packed::Packer;
 use serde_json::Value;
 
 /// Evaluations of one event that are timed together.
@@ -68,7 +70,7 @@ struct Asked<'r> {
     strings: [Vec<&'r [u8]>; Field::COUNT],
     numbers: [Option<i64>; Field::COUNT],
     block: Vec<u8>,
-    facts: Option<heapless::Vec<AtomId, 1024>>,
+    facts: Option<Packer<2048>>,
 }
 
 impl<'r> Asked<'r> {
@@ -105,7 +107,7 @@ impl Event for Asked<'_> {
     fn term(&self, field: Field) -> Values<'_> {
         let place = usize::from(field.number());
         match &self.facts {
-            Some(facts) if is_known(field) => return Values::Facts(facts),
+            Some(facts) if is_known(field) => return Values::Facts(facts.list()),
             _ => {}
         }
         if let Some(number) = self.numbers[place] {
@@ -122,7 +124,7 @@ impl Event for Asked<'_> {
 
 /// Rules as a pack.
 fn compile(paths: &[PathBuf]) -> (Vec<u8>, usize) {
-    let sources = Sources::read(paths);
+    let sources = Sources::read(paths, &Mapping::default());
     for refused in &sources.refused {
         eprintln!("not taken: {}", refused.diagnostic.line());
     }
@@ -145,7 +147,7 @@ fn time(engine: &Engine, events: &[Recorded]) -> Vec<(f64, usize)> {
     let mut evaluation = Evaluation::new();
     let mut one = |event: &Recorded| {
         let mut asked = Asked::new(event);
-        let mut facts = heapless::Vec::new();
+        let mut facts = Packer::new();
         evaluation.clear();
         engine
             .facts(&mut evaluation, &mut asked, &known, &mut facts)

@@ -7,8 +7,8 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_STAGES,
-    MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
+    MAX_STAGES, MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
 };
 
 use crate::automata::{Item, Trie, When};
@@ -303,6 +303,14 @@ impl Writer {
                 String::from_utf8_lossy(&pattern)
             )));
         }
+        let positions = tokens.iter().filter(|token| **token != Token::Run).count();
+        if positions > glob::MAX_POSITIONS && recurrence(tokens) + 2 > glob::CREDIT {
+            return Err(TooLarge(format!(
+                "`{}`: a glob of more than {} positions in which a beginning recurs too often",
+                String::from_utf8_lossy(&pattern),
+                glob::MAX_POSITIONS
+            )));
+        }
         let number = self.count(Section::Globs, pack::GLOB_LEN);
         let (offset, list) = (self.string(&pattern), self.list(numbers.iter().copied()));
         let section = self.section(Section::Globs);
@@ -311,9 +319,11 @@ impl Writer {
         section.extend(list.to_le_bytes());
         let (slot, whole) = match tried {
             Tried::Rest => (NO_SLOT, 0),
-            Tried::Whole(slot) => (slot, 1),
+            Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
         };
-        section.extend([u8::from(fold), slot, whole, 0]);
+        let folds = if fold { pack::GLOB_FOLDS } else { 0 };
+        section.extend([folds | whole, 0]);
+        section.extend(slot.to_le_bytes());
         Ok(GLOB | number as u16)
     }
 
@@ -510,7 +520,7 @@ enum Tried {
     /// On what follows the literal that was found.
     Rest,
     /// On the whole value; with a slot only the first time that the literal was found.
-    Whole(u8),
+    Whole(u16),
 }
 
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
@@ -519,7 +529,7 @@ struct Patterns {
     anchored: [Trie; 2],
     reversed: [Trie; 2],
     unanchored: [Trie; 2],
-    slots: u8,
+    slots: u16,
     /// Whether an unanchored automaton ignores case: then it also looks for the case-sensitive patterns, for it is
     /// one walk less.
     folds: bool,
@@ -575,20 +585,68 @@ impl Patterns {
             inner
         };
         let trie = usize::from(self.folds);
-        if alone && exact {
+        let part = rarest(&inner);
+        let has_room = usize::from(self.slots) < MAX_SLOTS * 3 / 4;
+        if alone && exact && (part.len() == inner.len() || !has_room) {
             self.unanchored[trie].insert(&inner, When::Here, atoms());
         } else {
             bounded(
                 "patterns with several wildcards inside the values of one field",
                 usize::from(self.slots) + 1,
-                usize::from(NO_SLOT),
+                MAX_SLOTS,
             )?;
             let item = writer.glob(tokens, pattern.fold, Tried::Whole(self.slots), numbers)?;
             self.slots += 1;
-            self.unanchored[trie].insert(&inner, When::Here, [item]);
+            self.unanchored[trie].insert(part, When::Here, [item]);
         }
         Ok(())
     }
+}
+
+/// The part of a long literal that is looked for: an unanchored automaton takes eight bytes for each byte of it.
+fn rarest(literal: &[u8]) -> &[u8] {
+    const LENGTH: usize = 8;
+    let rarity = |part: &[u8]| -> u32 {
+        let rarity = |byte: &u8| match byte {
+            b' ' | b'/' | b'-' | b'.' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,
+            b'a'..=b'z' | b'A'..=b'Z' => 2,
+            b'0'..=b'9' => 3,
+            _ => 4,
+        };
+        part.iter().map(rarity).sum()
+    };
+    // Of equals the first: the search goes on until one is seen.
+    let parts = literal.windows(LENGTH).rev();
+    parts.max_by_key(|part| rarity(part)).unwrap_or(literal)
+}
+
+/// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search
+/// for it take for a byte. Single bytes of any value are taken to recur without end.
+fn recurrence(tokens: &[Token]) -> usize {
+    if tokens.contains(&Token::One) {
+        return usize::MAX - 2;
+    }
+    let literals = tokens.split(|token| *token == Token::Run);
+    let deepest = literals.map(|literal| {
+        // The longest beginning that is also an end, for each beginning (Morris and Pratt, 1970), and how many such
+        // there are one within the other.
+        let mut borders = vec![(0usize, 1usize); literal.len() + 1];
+        borders[0].1 = 0;
+        let mut border = 0;
+        for at in 1..literal.len() {
+            while border > 0 && literal[at] != literal[border] {
+                border = borders[border].0;
+            }
+            border += usize::from(literal[at] == literal[border]);
+            borders[at + 1] = (border, borders[border].1 + 1);
+        }
+        borders
+            .into_iter()
+            .map(|(_, depth)| depth)
+            .max()
+            .unwrap_or(0)
+    });
+    deepest.max().unwrap_or(0)
 }
 
 /// Whether an unanchored automaton has to look for a pattern.
@@ -639,4 +697,21 @@ fn encode(tokens: &[Token]) -> Vec<u8> {
         }
     }
     pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings_that_recur() {
+        let literal = |text: &str| -> Vec<Token> { text.bytes().map(Token::Byte).collect() };
+        assert_eq!(recurrence(&literal("abc")), 1);
+        assert_eq!(recurrence(&literal("aaaa")), 4);
+        assert_eq!(recurrence(&literal("abab")), 2);
+        let mut two = literal("aaa");
+        two.push(Token::Run);
+        two.extend(literal("aaaaaa"));
+        assert_eq!(recurrence(&two), 6);
+    }
 }

@@ -346,7 +346,7 @@ fn matched(field: Field, pair: Pair<Rule>) -> Result<Expr, Located> {
                 .map(Test::Regex)
                 .map_err(|message| Located::new(at, message))
         } else {
-            Ok(Test::Pattern(glob(&text, fold)))
+            Ok(Test::glob(text.bytes().map(wildcard), fold))
         }
     });
     let tests = tests.map(|test| test.map(|test| Expr::Is(field, test)));
@@ -490,13 +490,12 @@ fn whole_number(literal: &Pair<Rule>) -> Result<i64, Located> {
         .map_err(|_| Located::new(span(literal), "a whole number is needed here"))
 }
 
-fn glob(text: &str, fold: bool) -> Pattern {
-    let tokens = text.bytes().map(|byte| match byte {
+fn wildcard(byte: u8) -> Token {
+    match byte {
         b'*' => Token::Run,
         b'?' => Token::One,
         byte => Token::Byte(byte),
-    });
-    Pattern::new(tokens, fold)
+    }
 }
 
 fn is(field: Field, pattern: Pattern) -> Expr {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use peewit_core::field::Field;
-use peewit_core::glob::MAX_POSITIONS;
 pub use peewit_core::glob::Token;
 
 use crate::guard;
@@ -47,32 +46,13 @@ impl Pattern {
         Self::new([Token::Run], false)
     }
 
-    /// Whether it is longer than what a device matches behind the literal that leads to it.
-    fn is_long(&self) -> bool {
-        let rest = self
-            .tokens
-            .strip_prefix(&[Token::Run])
-            .unwrap_or(&self.tokens);
-        let literal = rest
-            .iter()
-            .take_while(|token| matches!(token, Token::Byte(_)));
-        let rest = &rest[literal.count()..];
-        // The automata have no literal that begins anywhere and is followed by a single character.
-        let behind = if rest.first() == Some(&Token::One) {
-            &self.tokens
-        } else {
-            rest
-        };
-        behind.iter().filter(|token| **token != Token::Run).count() > MAX_POSITIONS
-    }
-
-    /// The same as a regular expression over whole values.
-    fn regex(&self) -> String {
+    /// The same as a regular expression over whole values, `one` in place of a [`Token::One`].
+    fn regex(&self, one: &str) -> String {
         let mut regex = String::from("(?s-u)");
         for token in &self.tokens {
             let _ = match token {
                 Token::Run => write!(regex, r"[\x00-\xFF]*"),
-                Token::One => write!(regex, r"[\x00-\xFF]"),
+                Token::One => write!(regex, "{one}"),
                 Token::Byte(byte) if self.fold && byte.is_ascii_alphabetic() => {
                     write!(
                         regex,
@@ -122,10 +102,19 @@ impl Test {
         )
     }
 
+    /// A glob as the rule languages have it: one `?` is one character, of as many bytes as it takes.
+    pub fn glob(tokens: impl IntoIterator<Item = Token>, fold: bool) -> Self {
+        let pattern = Pattern::new(tokens, fold);
+        if pattern.tokens.contains(&Token::One) {
+            Self::Regex(pattern.regex(r"[^\x80-\xBF][\x80-\xBF]*"))
+        } else {
+            Self::Pattern(pattern)
+        }
+    }
+
     /// The same test in its cheapest form.
     fn simplest(&self) -> Self {
         match self {
-            Self::Pattern(pattern) if pattern.is_long() => Self::Regex(pattern.regex()),
             Self::Regex(regex) => {
                 guard::as_pattern(regex).map_or_else(|| self.clone(), Self::Pattern)
             }
@@ -312,31 +301,18 @@ mod tests {
         assert_eq!(Node::new(&expr), neither);
     }
 
-    /// A device has room for 127 positions behind a pattern's first literal.
     #[test]
-    fn a_long_pattern_becomes_a_regular_expression() {
-        let long = "b".repeat(128);
-        let tokens = |text: &str| {
-            let token = |byte| {
-                if byte == b'*' {
-                    Token::Run
-                } else {
-                    Token::Byte(byte)
-                }
-            };
-            Pattern::new(text.bytes().map(token), true)
-        };
-        for (text, is_long) in [
-            (format!("a*{long}*"), true),
-            (format!("*a*{long}"), true),
-            (format!("a*{}*", &long[1..]), false),
-            (format!("{long}{long}*"), false),
-            (format!("*{long}*"), false),
-        ] {
-            let test = Test::Pattern(tokens(&text)).simplest();
-            assert_eq!(matches!(test, Test::Regex(_)), is_long, "{text}");
-        }
-        assert_eq!(tokens("a*-").regex(), r"(?s-u)[aA][\x00-\xFF]*\x2D");
+    fn a_single_character_takes_as_many_bytes_as_it_has() {
+        let tokens = [Token::Byte(b'a'), Token::One, Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Regex(r"(?s-u)[aA][^\x80-\xBF][\x80-\xBF]*[\x00-\xFF]*".into())
+        );
+        let tokens = [Token::Byte(b'a'), Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Pattern(Pattern::new(tokens, true))
+        );
     }
 
     /// Two clauses may be satisfied by different values: they must stay two.

@@ -238,7 +238,8 @@ fn shorthand(c: char) -> Option<(bool, &'static str)> {
     let bytes = match c.to_ascii_lowercase() {
         'd' => "0-9",
         'w' => "0-9A-Za-z_",
-        's' => r"\x09-\x0D\x20",
+        // As Lucene has it: no form feed, no vertical tab.
+        's' => r"\x09\x0A\x0D\x20",
         _ => return None,
     };
     Some((c.is_ascii_uppercase(), bytes))
@@ -261,7 +262,7 @@ mod tests {
                 false,
                 r"(?s-u)(?:(?:[^\x80-\xBF\x20-\x20][\x80-\xBF]*)+)",
             ),
-            (r"[a-z\s]", true, r"(?s-u)(?:[\x61-\x7A\x09-\x0D\x20])"),
+            (r"[a-z\s]", true, r"(?s-u)(?:[\x61-\x7A\x09\x0A\x0D\x20])"),
             ("[k-]", true, r"(?s-u)(?:[\x6B-\x6B\x4B-\x4B\x2D-\x2D])"),
             (r"\w{1,3}", false, "(?s-u)(?:(?:[0-9A-Za-z_]){1,3})"),
             ("a|(b)", false, r"(?s-u)(?:(?:\x61)|(?:(?:\x62)))"),

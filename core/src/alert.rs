@@ -7,6 +7,7 @@
 
 mod cut;
 mod flags;
+mod health;
 mod path;
 mod rule_id;
 mod rule_info;
@@ -18,6 +19,7 @@ use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 pub use flags::Flags;
+pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
 pub use path::Path;
 pub use rule_id::RuleId;
 pub use rule_info::{
@@ -59,6 +61,8 @@ pub enum Record<'a> {
     Alert(#[serde(borrow)] Alert<'a>),
     /// A rule whose first alert since the start follows.
     Rule(#[serde(borrow)] RuleInfo<'a>),
+    /// How the sensor is.
+    Health(Health),
 }
 
 /// Who speaks: host, boot, sensor and rules. Texts are cut to [`TEXT_LIMIT`].

@@ -10,6 +10,7 @@
 //! detection engine; ours are below `peewit`.
 
 mod digits;
+mod health;
 mod json;
 mod text;
 mod time;
@@ -19,6 +20,7 @@ use core::fmt::{Result, Write};
 use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent, RuleInfo};
 use crate::event::{Block, unterminated};
 use digits::decimal;
+pub use health::{write_health, write_health_text};
 use json::Object;
 pub use text::write_text;
 pub use time::write_time;
@@ -51,11 +53,7 @@ pub fn write_alert(
     }
     line.number("event.severity", alert.severity.score().into())?;
     if let Some(header) = header {
-        line.text("host.id", header.host_id)?;
-        line.text("host.name", header.host_name)?;
-        line.text("host.boot.id", header.boot_id)?;
-        line.text("agent.type", "peewit")?;
-        line.text("agent.version", header.sensor_version)?;
+        whose(&mut line, header)?;
     }
     line.written("rule.id", |out| alert.rule.write(out))?;
     if let Some(rule) = rule {
@@ -166,6 +164,15 @@ pub fn write_event(out: &mut dyn Write, event: &ProcessEvent<'_>) -> Result {
         line.mark(&["peewit.event.incomplete"])?;
     }
     line.end()
+}
+
+/// Whose stream it is.
+fn whose(line: &mut Object<'_>, header: &Header<'_>) -> Result {
+    line.text("host.id", header.host_id)?;
+    line.text("host.name", header.host_name)?;
+    line.text("host.boot.id", header.boot_id)?;
+    line.text("agent.type", "peewit")?;
+    line.text("agent.version", header.sensor_version)
 }
 
 /// What alerts and events say of the process.

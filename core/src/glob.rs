@@ -24,8 +24,13 @@
 
 use crate::event::Reading;
 
-/// Longest pattern in positions (literals and `\?`).
+/// Longest pattern in positions (literals and `\?`) that is matched by the definition where the search for its literals
+/// takes too long. The compiler takes longer ones only if that cannot be.
 pub const MAX_POSITIONS: usize = 127;
+/// Longest pattern in positions.
+pub const MAX_LONG: usize = 1023;
+/// Comparisons for each byte of text that the search for literals may take.
+pub const CREDIT: usize = 16;
 
 /// One element of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +49,7 @@ pub enum Token {
 pub enum Error {
     /// A backslash at the end, or before a byte that has no meaning there.
     Escape,
-    /// More than [`MAX_POSITIONS`] positions.
+    /// More than [`MAX_LONG`] positions.
     TooLong,
 }
 
@@ -52,7 +57,7 @@ impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Escape => "a backslash without a meaning in a glob",
-            Self::TooLong => "a glob of more than 127 positions after its first literal",
+            Self::TooLong => "a glob of more than 1023 positions after its first literal",
         })
     }
 }
@@ -94,7 +99,7 @@ pub fn validate(pattern: &[u8]) -> Result<(), Error> {
             _ => 1,
         };
     }
-    if positions > MAX_POSITIONS {
+    if positions > MAX_LONG {
         Err(Error::TooLong)
     } else {
         Ok(())
@@ -104,7 +109,7 @@ pub fn validate(pattern: &[u8]) -> Result<(), Error> {
 /// Whether `pattern` matches the whole of `text`. What a pattern
 /// that [`validate`] refuses matches is not said; it never panics.
 pub fn matches(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
-    let mut credit = 64 + 4 * text.len();
+    let mut credit = MAX_LONG + 1 + CREDIT * text.len();
     by_literals(pattern, text, reading, &mut credit)
         .unwrap_or_else(|| by_positions(pattern, text, reading))
 }
@@ -296,7 +301,7 @@ mod tests {
         let long = [b'a'; MAX_POSITIONS];
         assert_eq!(validate(&long), Ok(()));
         assert!(matches(&long, &long, PLAIN));
-        let mut longer = std::vec![b'a'; MAX_POSITIONS + 1];
+        let mut longer = std::vec![b'a'; MAX_LONG + 1];
         assert_eq!(validate(&longer), Err(Error::TooLong));
         longer.push(b'\\');
     }

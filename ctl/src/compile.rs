@@ -1,10 +1,18 @@
 //! `peewitctl compile`
 
+mod select;
+mod summary;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use peewit_compiler::assemble;
+use peewit_core::pack::Pack;
+
 use crate::error::Error;
 use crate::rules;
+use select::Select;
+use summary::Summary;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -20,12 +28,25 @@ pub struct Options {
     /// The pack's build number: devices refuse to go back to a smaller one
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     build: u32,
+    /// Take only rules with this tag or ATT&CK id (tag:T1059), of this level or a higher one (level:high), with this id
+    /// (id:ID). Of several choices of one kind one is enough; all kinds have to agree
+    #[arg(long, value_name = "CHOICE")]
+    select: Vec<Select>,
+    /// Fail if the pack is larger
+    #[arg(long, value_name = "BYTES")]
+    max_pack: Option<usize>,
 }
 
 pub fn run(options: &Options) -> Result<(), Error> {
-    let loaded = rules::compile(&options.rules, options.build)?;
+    let mut sources = rules::sources(&options.rules)?;
+    sources
+        .rules
+        .retain(|(_, rule)| select::chosen(&options.select, rule));
+    if sources.rules.is_empty() {
+        return Err(Error::new("--select: no rule is left"));
+    }
     let mut never = 0;
-    for (path, rule, field) in loaded.sources.never_on_a_device() {
+    for (path, rule, field) in sources.never_on_a_device() {
         never += 1;
         eprintln!(
             "never on a device: {}: {} ({}) needs {}",
@@ -35,19 +56,25 @@ pub fn run(options: &Options) -> Result<(), Error> {
             field.name()
         );
     }
-    let refused = loaded.sources.refused.len();
+    let refused = sources.refused.len();
     if options.strict && refused + never > 0 {
         return Err(Error::new(format_args!(
             "--strict: {refused} not taken, {never} that can never match on a device; nothing was written"
         )));
     }
-    write_whole(&options.output, &loaded.pack)?;
-    eprintln!(
-        "{}: {} rules, {} bytes",
-        options.output.display(),
-        loaded.sources.rules.len(),
-        loaded.pack.len()
-    );
+    let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    let bytes = assemble(&rules, options.build).map_err(Error::new)?;
+    if let Some(most) = options.max_pack.filter(|&most| bytes.len() > most) {
+        return Err(Error::new(format_args!(
+            "--max-pack: the pack has {} bytes, {most} are allowed; nothing was written",
+            bytes.len()
+        )));
+    }
+    let pack = Pack::parse(&bytes).map_err(Error::new)?;
+    let summary = Summary::new(rules.iter(), &bytes, &pack);
+    write_whole(&options.output, &bytes)?;
+    let (path, count, bytes) = (options.output.display(), rules.len(), bytes.len());
+    eprintln!("{path}: {count} rules, {bytes} bytes\n{summary}");
     Ok(())
 }
 

@@ -3,8 +3,12 @@
 
 mod compile;
 mod error;
+mod explain;
+mod pending;
+mod record;
 mod replay;
 mod rules;
+mod test;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Compile rule files and folders to a pack for the device
     Compile(compile::Options),
+    /// Test rules against the events beside them
+    Test(test::Options),
     /// Replay recorded ECS process events through rules
     Replay(replay::Options),
 }
@@ -32,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Compile(options) => compile::run(&options),
+        Command::Test(options) => test::run(&options),
         Command::Replay(options) => replay::run(&options),
     };
     match result {

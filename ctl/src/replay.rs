@@ -1,8 +1,6 @@
 //! `peewitctl replay`
 
 mod novelty;
-mod pending;
-mod record;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -19,13 +17,11 @@ use peewit_core::field::Field;
 use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
 
 use crate::error::Error;
+use crate::explain::explain;
+use crate::pending::{MAX_TUPLES, Pending};
+use crate::record::{Malformed, Record};
 use crate::rules;
 use novelty::Novelty;
-use pending::Pending;
-use record::{Malformed, Record};
-
-/// An alert's tuples of new terms at most: values of several fields multiply.
-const MAX_TUPLES: usize = 4096;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -35,6 +31,9 @@ pub struct Options {
     /// Print for every event which rules' queries match, before novelty
     #[arg(long)]
     verdicts: bool,
+    /// Explain, predicate by predicate, the verdict of each rule on this event, and nothing else
+    #[arg(long, value_name = "EVENT_ID", conflicts_with = "verdicts")]
+    why: Option<String>,
     /// When a term counts as new
     #[arg(long, value_enum, default_value_t = NoveltyForm::Device)]
     novelty: NoveltyForm,
@@ -75,6 +74,9 @@ struct Match<'t> {
 /// Nothing is printed before the whole input has been read: a bad line leaves nothing half done.
 pub fn run(options: &Options) -> Result<(), Error> {
     let (rule_paths, events) = options.paths()?;
+    if let Some(event) = &options.why {
+        return why(rule_paths, events, event);
+    }
     let pack = rules::load(rule_paths)?;
     let pack = Pack::parse(&pack).map_err(|error| Error::file(&rule_paths[0], error))?;
     let engine = Engine::new(pack, Limits::Upstream);
@@ -90,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .filter(|(_, line)| !line.trim().is_empty())
     {
         progress.inc(line.len() as u64 + 1);
-        let fail = |malformed: Malformed| at_line(events, number, malformed);
+        let fail = |malformed: Malformed| malformed.at(events, number);
         let record = Record::parse(line).map_err(fail)?;
         let mut rules: Vec<RuleIndex> = Vec::new();
         evaluation.clear();
@@ -135,7 +137,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         };
         for number in 0..matches.len() {
             alert(&engine, &matches, number, &mut state, &mut output)
-                .map_err(|malformed| at_line(events, matches[number].number, malformed))?;
+                .map_err(|malformed| malformed.at(events, matches[number].number))?;
         }
         state.warn();
     }
@@ -145,6 +147,29 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .write_all(&output)
         .and_then(|()| stdout.flush())
         .map_err(|error| Error::output(&error))
+}
+
+/// Explains what the rules say of one event.
+fn why(rule_paths: &[PathBuf], events: &Path, id: &str) -> Result<(), Error> {
+    let rules = rules::sources(rule_paths)?.rules;
+    let text = read(events)?;
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record = Record::parse(line).map_err(|malformed| malformed.at(events, number))?;
+        if record.id(number) == id {
+            for (_, rule) in &rules {
+                println!("{} ({})", rule.name, rule.id);
+                print!("{}", explain(rule, &record)?);
+            }
+            return Ok(());
+        }
+    }
+    let events = events.display();
+    Err(Error::new(format_args!(
+        "--why {id}: no such event in {events}"
+    )))
 }
 
 /// What matches of earlier events left.
@@ -239,16 +264,6 @@ fn alert(
     Ok(())
 }
 
-fn at_line(path: &Path, number: usize, malformed: Malformed) -> Error {
-    Error::new(format_args!(
-        "{}:{}:{}: {}",
-        path.display(),
-        number + 1,
-        malformed.column,
-        malformed.message
-    ))
-}
-
 fn read(path: &Path) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let result = if path == Path::new("-") {
@@ -268,14 +283,8 @@ fn read(path: &Path) -> Result<String, Error> {
             .chars()
             .count()
             + 1;
-        at_line(
-            path,
-            number,
-            Malformed {
-                column,
-                message: "not UTF-8".into(),
-            },
-        )
+        let message = "not UTF-8".into();
+        Malformed { column, message }.at(path, number)
     })
 }
 

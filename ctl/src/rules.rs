@@ -4,23 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::pack::MAGIC;
 
 use crate::error::Error;
 
-/// Rules read from files, and what was said about the others.
-pub struct Loaded {
-    /// The files.
-    pub sources: Sources,
-    /// The pack of their rules.
-    pub pack: Vec<u8>,
-}
-
-/// Compiles rule files and folders. A file that was named itself has to be a rule; in a folder, others are
+/// Reads rule files and folders. A file that was named itself has to be a rule; in a folder, others are
 /// reported on standard error, one a line, and passed over.
-pub fn compile(paths: &[PathBuf], build: u32) -> Result<Loaded, Error> {
-    let sources = Sources::read(paths);
+pub fn sources(paths: &[PathBuf]) -> Result<Sources, Error> {
+    let sources = Sources::read(paths, &Mapping::default());
     if let Some(refused) = sources.refused.iter().find(|refused| refused.named) {
         return Err(Error::whole(&refused.diagnostic));
     }
@@ -30,9 +23,7 @@ pub fn compile(paths: &[PathBuf], build: u32) -> Result<Loaded, Error> {
     if sources.rules.is_empty() {
         return Err(Error::new("no rules: nothing to compile"));
     }
-    let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
-    let pack = assemble(&rules, build).map_err(Error::new)?;
-    Ok(Loaded { sources, pack })
+    Ok(sources)
 }
 
 /// The bytes of a pack, be it given as one or as rules.
@@ -42,15 +33,22 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<u8>, Error> {
     {
         return Ok(pack);
     }
-    Ok(compile(paths, 0)?.pack)
+    let rules: Vec<_> = sources(paths)?
+        .rules
+        .into_iter()
+        .map(|(_, rule)| rule)
+        .collect();
+    assemble(&rules, 0).map_err(Error::new)
 }
 
 /// The bytes of a file that begins as a pack does.
 fn read_pack(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if path.is_dir()
-        || path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
+        || path.extension().is_some_and(|extension| {
+            ["toml", "yml", "yaml"]
+                .iter()
+                .any(|known| extension == *known)
+        })
     {
         return Ok(None);
     }

@@ -1,7 +1,7 @@
 //! `peewit alerts`: prints a log of alerts.
 
 use peewit_core::alert::{Header, Record};
-use peewit_core::ecs::write_alert;
+use peewit_core::ecs::{write_alert, write_health, write_health_text};
 use peewit_core::frame::{Frames, Item, MAX_FRAME};
 use peewit_core::pack::Pack;
 
@@ -103,6 +103,19 @@ impl Printer<'_> {
                 } else {
                     show(&mut self.out, alert, rule.as_ref());
                 }
+            }
+            Item::Record {
+                record: Record::Health(health),
+                ..
+            } => {
+                // Errors of `out` come with its flush.
+                let _ = if self.json {
+                    let header = self.host.as_ref().map(Host::header);
+                    write_health(&mut self.out, header.as_ref(), health)
+                } else {
+                    write_health_text(&mut self.out, health, "; ")
+                };
+                self.out.bytes(b"\n");
             }
             Item::Unknown { offset, kind } => {
                 say("skipped: a record of a later version")

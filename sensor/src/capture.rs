@@ -5,37 +5,39 @@
 
 use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
-use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
 use crate::late::Late;
-use crate::netlink::{Notice, parse};
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use crate::outlet::matched_arg;
-use crate::proc::{Arguments, PATH_MAX};
-use crate::state::{Exec, SENSOR, STATE, Sensor};
+use crate::proc::{Arguments, PATH_MAX, Proc};
+use crate::source::{Execs, Notice, fanotify};
+use crate::state::{Exec, Facts, Missing, SENSOR, STATE, Sensor};
 use crate::subject::{Parent, Subject};
 use crate::sys::{
-    Connector, Errno, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms,
-    thread_id,
+    Errno, Fd, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms, thread_id,
 };
 
 /// Most capture threads. The events of further CPUs go to the last one.
 pub const MAX_THREADS: usize = crate::netlink::MAX_LEFT_OUT + 1;
 
 /// Stack of a capture thread in bytes.
-pub const STACK: usize = 12 << 10;
+pub const STACK: usize = 16 << 10;
 
 /// Its buffer: arguments of the usual lengths, and a path.
 pub const BUFFER: usize = 2 * PATH_MAX;
 
 /// What a capture thread works with.
 pub struct Capture {
-    /// Its socket.
-    pub socket: Connector,
+    /// Where it gets them from.
+    pub execs: Execs,
     /// Its CPU; `None`: wherever it is.
     pub cpu: Option<usize>,
     /// Whether it may have real-time priority.
     pub realtime: bool,
+    /// Its id, once it runs.
+    pub thread: AtomicU32,
 }
 
 /// All of them, by the number given to their threads.
@@ -59,27 +61,35 @@ pub fn run(start: Start) {
         favour()
     };
     let (small, path) = start.buffer.split_at_mut(PATH_MAX);
+    let me = thread_id();
+    capture.thread.store(me.number(), Ordering::Relaxed);
     let mut worker = Worker {
         sensor,
-        me: thread_id(),
+        me,
         arguments: Arguments::new(small),
         path,
         judge: Judge::new(),
         messages: Messages::new(),
     };
+    if let Execs::Fanotify(group) = &capture.execs {
+        fanotify::run(group, &mut worker);
+        return;
+    }
     let mut message: Message = [0; 96];
     loop {
-        match capture.socket.receive(&mut message).map(parse) {
+        match capture.execs.next(&mut message) {
             Ok(Some(Notice::Exec { tid, pid })) => worker.exec(pid, tid),
-            // A fork only serves to wake; after a timeout or an overrun there is nothing to do but to go on.
-            Ok(_) | Err(Errno::OVERRUN | Errno::AGAIN | Errno::INTERRUPTED) => {}
+            Err(Errno::OVERRUN) => worker.overrun(),
+            // A fork only serves to wake; after a timeout there is nothing to do but to go on.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTERRUPTED) => {}
             // Not to be expected; a real-time thread must not spin.
             Err(_) => sleep_ms(100),
         }
     }
 }
 
-struct Worker {
+/// Reads and handles execs.
+pub struct Worker {
     sensor: &'static Sensor,
     me: ThreadId,
     arguments: Arguments<'static>,
@@ -89,7 +99,18 @@ struct Worker {
 }
 
 impl Worker {
-    fn exec(&mut self, pid: u32, tid: u32) {
+    /// `/proc`
+    pub fn proc(&self) -> &'static Proc {
+        &self.sensor.proc
+    }
+
+    /// Events were lost.
+    pub fn overrun(&self) {
+        STATE.lock(self.me).counters.overruns += 1;
+    }
+
+    /// A process became another program.
+    pub fn exec(&mut self, pid: u32, tid: u32) {
         // First of all, and before any lock, what is gone when the program is.
         let (args, executable) =
             self.sensor
@@ -97,39 +118,60 @@ impl Worker {
                 .look(pid, &mut self.arguments, self.path, &mut || {
                     STATE.lock(self.me).unsettle(pid)
                 });
-        let args = args.ok().map(|()| self.arguments.block());
-        let executable = executable.ok();
         let exec = Exec {
             pid,
             tid,
-            executable,
-            args,
+            missing: Missing::of(&args, &executable),
+            executable: executable.ok(),
+            args: args.ok().map(|()| self.arguments.block()),
         };
-        handle(
-            self.sensor,
-            self.me,
-            &mut self.judge,
-            &mut self.messages,
-            &exec,
-        );
+        let mut facts = Facts::new();
+        let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
+        handle(self.sensor, self.me, &mut self.judge, parent, &facts, &exec);
         self.arguments.release();
+    }
+
+    /// A process became the program that this file is, and more cannot be known.
+    pub fn opened(&mut self, pid: u32, file: &Fd) {
+        let executable = self.sensor.proc.opened(file, self.path);
+        let exec = Exec {
+            pid,
+            tid: pid,
+            missing: Some(Missing::Arguments),
+            executable: executable.ok(),
+            args: None,
+        };
+        let mut facts = Facts::new();
+        let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
+        handle(self.sensor, self.me, &mut self.judge, parent, &facts, &exec);
     }
 }
 
+/// Takes note of what happened before an exec, and gives its parent. Not inlined: what either needs of the stack, looking
+/// up processes here and judging one there, it does not need at the same time.
+#[inline(never)]
+fn kin(
+    sensor: &Sensor,
+    me: ThreadId,
+    messages: &mut Messages,
+    pid: u32,
+    facts: &mut Facts,
+) -> (u32, bool) {
+    let mut state = STATE.lock(me);
+    state.drain(sensor, messages);
+    state.parent(sensor, pid, facts)
+}
+
 /// Handles an exec of which program and arguments have been read.
+#[inline(never)]
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
     judge: &mut Judge,
-    messages: &mut Messages,
+    (parent_pid, parent_known): (u32, bool),
+    facts: &Facts,
     exec: &Exec<'_>,
 ) {
-    let mut facts = Packer::new();
-    let (parent_pid, parent_known) = {
-        let mut state = STATE.lock(me);
-        state.drain(sensor, messages);
-        state.parent(sensor, exec.pid, &mut facts)
-    };
     let mut directory = [0; 512];
     let mut subject = Subject {
         action: Action::Exec,

@@ -1,22 +1,16 @@
 //! `peewit check`: what this kernel and these privileges allow.
 
-use crate::log;
-use crate::netlink::{ANSWERS, Request, request};
+use peewit_core::alert::{Limits, Source};
+
+use crate::limits::{self, CAP_NET_ADMIN, capabilities};
 use crate::problem::Problem;
-use crate::proc::{self, Proc};
-use crate::run::{cpu_list, pinnable};
+use crate::proc::Proc;
+use crate::run::pinnable;
 use crate::sys::{
-    Connector, Errno, STDOUT, machine, memory_lock_limit, process_id, read_file, realtime, release,
-    reset_scheduling, wait_readable,
+    Errno, STDOUT, machine, memory_lock_limit, process_id, realtime, release, reset_scheduling,
 };
-use crate::text::{Out, number};
-
-/// How long the kernel may take to answer.
-const ANSWER_MS: u32 = 500;
-
-/// Numbers of capabilities (linux/capability.h), as bits.
-const CAP_NET_ADMIN: u32 = 1 << 12;
-const CAP_SYS_NICE: u32 = 1 << 23;
+use crate::text::Out;
+use crate::{log, source};
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -81,35 +75,29 @@ pub fn check() -> u8 {
 }
 
 fn all(report: &mut Report, proc: &Proc) {
-    match connector() {
-        None => report.line(Mark::Fine, "process connector: answers"),
-        Some(problem) => report.line(Mark::Fail, problem.text()),
-    };
-    let capabilities = capabilities(proc);
-    report.either(
-        capabilities & CAP_NET_ADMIN != 0,
-        "CAP_NET_ADMIN",
-        "no CAP_NET_ADMIN: small socket buffers, no events at all before Linux 6.6; run as root, or give it",
+    sources(report);
+    let pinned = pinnable();
+    let realtime = realtime().and_then(|()| reset_scheduling()).is_ok();
+    let limits = limits::found(proc, realtime, &pinned).with(
+        Limits::SMALL_BUFFERS,
+        capabilities(proc) & CAP_NET_ADMIN == 0,
     );
-    report.either(
-        realtime().and_then(|()| reset_scheduling()).is_ok(),
-        "real-time priority",
-        match group_runtime() {
-            _ if capabilities & CAP_SYS_NICE == 0 => {
-                "no real-time priority: programs that end at once may be missed; run as root, or with CAP_SYS_NICE"
-            }
-            Some(0) => {
-                "no real-time priority: programs that end at once may be missed; its control group has no share \
-                 (CONFIG_RT_GROUP_SCHED): write one to the group's cpu.rt_runtime_us, or run in the root group"
-            }
-            _ => {
-                "no real-time priority: programs that end at once may be missed; is sched_setscheduler allowed \
-                 here (seccomp, RestrictRealtime=yes)?"
-            }
-        },
-    );
-    others(report, proc);
-    cpus(report);
+    for (limit, fine) in [
+        (Limits::NO_REALTIME, "real-time priority"),
+        (Limits::CPUS_SHARED, "a thread on each CPU"),
+        (
+            Limits::UNREADABLE,
+            "programs of other processes can be read",
+        ),
+        (Limits::SMALL_BUFFERS, "buffers of any size"),
+        (Limits::PID_NAMESPACE, "the host's pid namespace"),
+    ] {
+        if limits.contains(limit) {
+            report.line(Mark::Warn, limits::text(limit, proc));
+        } else {
+            report.line(Mark::Fine, fine);
+        }
+    }
     report.either(
         memory_lock_limit().is_none_or(|limit| limit >= LOCKED),
         "locked memory",
@@ -119,57 +107,31 @@ fn all(report: &mut Report, proc: &Proc) {
     alert_log(report);
 }
 
-/// What is locked at most, with some CPUs.
-const LOCKED: u64 = 1 << 20;
-
-/// The first capabilities that are in effect, a bit for each.
-fn capabilities(proc: &Proc) -> u32 {
-    let mut buffer = [0; 2048];
-    let status = proc.read(c"self/status", &mut buffer).unwrap_or(&[]);
-    let digits = proc::line(status, b"CapEff").unwrap_or(&[]);
-    digits.iter().fold(0, |bits, digit| {
-        let digit = char::from(*digit).to_digit(16).unwrap_or(0);
-        bits << 4 | digit
-    })
-}
-
-/// What keeps the connector from answering.
-fn connector() -> Option<Problem> {
-    let asked = Connector::open(&ANSWERS, 1 << 16).and_then(|socket| {
-        socket.send(&request(Request::Listen, 1))?;
-        let answered = wait_readable(socket.fd(), ANSWER_MS);
-        // Otherwise the kernel would go on making events for nobody.
-        let _ = socket.send(&request(Request::Ignore, 2));
-        Ok(answered)
-    });
-    match asked {
-        Ok(true) => None,
-        Ok(false) => Some(Problem::NoAnswer),
-        Err(error) => Some(Problem::of(error)),
+/// A line for each source. One that works is enough, the first is the best.
+fn sources(report: &mut Report) {
+    let mut works = false;
+    for source in Source::ALL {
+        match source::problem(source) {
+            None => {
+                let line = report.line(Mark::Fine, "source ");
+                line.text(source.name());
+                if works {
+                    line.text(" could be used too");
+                }
+                works = true;
+            }
+            Some(problem) => {
+                report.line(Mark::Warn, problem.text());
+            }
+        }
+    }
+    if !works {
+        report.line(Mark::Fail, "there is no source of events");
     }
 }
 
-/// The real-time share of our control group in microseconds, where there are such shares.
-fn group_runtime() -> Option<u64> {
-    let mut buffer = [0; 1024];
-    let groups = read_file(c"/proc/self/cgroup", &mut buffer).ok()?;
-    let group = groups
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| controlled(line, b"cpu"))?;
-    let path = log::Path::of(&[b"/sys/fs/cgroup/cpu", group, b"/cpu.rt_runtime_us"]).ok()?;
-    let mut digits = [0; 24];
-    number(read_file(path.as_c_str(), &mut digits).ok()?.trim_ascii())
-}
-
-/// The path in a line `NUMBER:CONTROLLER,...:PATH`, if the controller is among them.
-fn controlled<'a>(line: &'a [u8], controller: &[u8]) -> Option<&'a [u8]> {
-    let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
-    let (controllers, path) = (fields.next()?, fields.next()?);
-    controllers
-        .split(|&byte| byte == b',')
-        .any(|name| name == controller)
-        .then_some(path)
-}
+/// What is locked at most, with some CPUs.
+const LOCKED: u64 = 1 << 20;
 
 /// How many other processes were looked at, and of how many the program may not be read.
 ///
@@ -195,43 +157,6 @@ pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
     Ok((seen, denied))
 }
 
-fn others(report: &mut Report, proc: &Proc) {
-    let (seen, denied) = readable(proc).unwrap_or((0, 0));
-    if denied == 0 {
-        report.line(Mark::Fine, "programs of other processes can be read");
-        return;
-    }
-    // Some init processes hide themselves from everybody.
-    let mark = if denied < seen {
-        Mark::Warn
-    } else {
-        Mark::Fail
-    };
-    report
-        .line(mark, "")
-        .count("", u64::from(denied))
-        .count(" of ", u64::from(seen))
-        .text(" ")
-        .text(Problem::Unreadable.text());
-}
-
-fn cpus(report: &mut Report) {
-    let count = pinnable().iter().count();
-    let online = cpu_list(c"/sys/devices/system/cpu/online");
-    let all = online.map_or(count, |online| online.iter().count());
-    let mark = if count == 0 || count < all {
-        Mark::Warn
-    } else {
-        Mark::Fine
-    };
-    let line = report.line(mark, "");
-    line.count("CPUs to pin a thread to: ", count as u64);
-    if mark != Mark::Fine {
-        line.count(" of ", all as u64)
-            .text("; the control group's cpuset leaves some out: their programs are seen late");
-    }
-}
-
 fn alert_log(report: &mut Report) {
     let tried = log::file(log::DEFAULT).and_then(|file| log::append(&file));
     let (mark, text) = match tried {
@@ -243,24 +168,5 @@ fn alert_log(report: &mut Report) {
     if let Err(error) = tried {
         line.error(error)
             .text("; without it alerts are only shown; choose another with --alerts");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_control_groups() {
-        for (line, path) in [
-            (&b"4:cpu,cpuacct:/a/b"[..], Some(&b"/a/b"[..])),
-            (b"4:cpuset:/a", None),
-            (b"0::/a", None),
-            (b"1:cpu:/a:b", Some(b"/a:b")),
-            (b"cpu", None),
-            (b"", None),
-        ] {
-            assert_eq!(controlled(line, b"cpu"), path);
-        }
     }
 }

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::sys::{Args, STDOUT};
 use crate::text::{Out, say};
-use crate::{alerts, check, demo, run};
+use crate::{alerts, check, demo, run, status};
 
 /// Exit status for a command line that makes no sense.
 const USAGE_ERROR: u8 = 2;
@@ -19,8 +19,14 @@ usage: peewit [COMMAND] [OPTION...]
                       if it is there, else those built in)
     --alerts PATH     alert log, or a folder for it (default: /var/lib/peewit/alerts/)
     --events FILE     also write every captured event, as ECS NDJSON
+    --source NAME     connector, perf or fanotify (default: the first that works)
+    --socket PATH     control socket (default: /run/peewit.sock)
+    --health SECONDS  say how it is at least this often (default: 3600)
     --demo            also play a harmless attack, and leave nothing behind
   check               say what this kernel and these privileges allow
+  status              ask the one that runs how it is
+    --socket PATH     its control socket
+    --json            as ECS JSON
   alerts [PATH]       print the alerts of a log
     -f, --follow      go on with those to come
     --json            as ECS JSON, one a line
@@ -32,6 +38,7 @@ usage: peewit [COMMAND] [OPTION...]
 enum Command {
     Run,
     Check,
+    Status,
     Alerts,
     Help,
     Version,
@@ -41,9 +48,10 @@ enum Command {
     Canary,
 }
 
-static COMMANDS: [(&str, Command); 5] = [
+static COMMANDS: [(&str, Command); 6] = [
     ("run", Command::Run),
     ("check", Command::Check),
+    ("status", Command::Status),
     ("alerts", Command::Alerts),
     ("demo-role", Command::Role),
     ("canary", Command::Canary),
@@ -58,6 +66,16 @@ pub enum Name {
     Alerts,
     /// `--events FILE`
     Events,
+    /// `--source NAME`
+    Source,
+    /// `--socket PATH`
+    Socket,
+    /// `--health SECONDS`
+    Health,
+    /// `--canary SECONDS`: how often an own child is started to be seen.
+    Canary,
+    /// `--buffer BYTES`: receive buffer of each socket.
+    Buffer,
     /// `--demo`
     Demo,
     /// `--follow`
@@ -69,11 +87,19 @@ pub enum Name {
 }
 
 /// How options are written, whose they are, and whether they have a value.
-static OPTIONS: [(&str, Command, Name, bool); 7] = [
+static OPTIONS: [(&str, Command, Name, bool); 14] = [
     ("--rules", Command::Run, Name::Rules, true),
     ("--alerts", Command::Run, Name::Alerts, true),
     ("--events", Command::Run, Name::Events, true),
+    ("--source", Command::Run, Name::Source, true),
+    ("--socket", Command::Run, Name::Socket, true),
+    ("--health", Command::Run, Name::Health, true),
+    // Not in the help: for tests.
+    ("--canary", Command::Run, Name::Canary, true),
+    ("--buffer", Command::Run, Name::Buffer, true),
     ("--demo", Command::Run, Name::Demo, false),
+    ("--socket", Command::Status, Name::Socket, true),
+    ("--json", Command::Status, Name::Json, false),
     ("--follow", Command::Alerts, Name::Follow, false),
     ("-f", Command::Alerts, Name::Follow, false),
     ("--json", Command::Alerts, Name::Json, false),
@@ -81,7 +107,7 @@ static OPTIONS: [(&str, Command, Name, bool); 7] = [
 
 /// What was told beside the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options([Option<&'static CStr>; 7]);
+pub struct Options([Option<&'static CStr>; 12]);
 
 impl Options {
     /// The value of an option, if it was given. That of one that has none is the option itself.
@@ -128,6 +154,7 @@ pub fn main(args: Args) -> u8 {
     match parse(args) {
         Ok((Command::Run, options)) => run::run(&options),
         Ok((Command::Check, _)) => check::check(),
+        Ok((Command::Status, options)) => status::status(&options),
         Ok((Command::Alerts, options)) => alerts::alerts(&options),
         Ok((Command::Help, _)) => print(HELP),
         Ok((Command::Version, _)) => print(concat!("peewit ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -262,6 +289,13 @@ mod tests {
         assert_eq!(
             of(&[c"demo-role", c"/x/y"]),
             told(Command::Role, &[(Name::Word, c"/x/y")])
+        );
+        assert_eq!(
+            of(&[c"status", c"--socket", c"/s", c"--json"]),
+            told(
+                Command::Status,
+                &[(Name::Socket, c"/s"), (Name::Json, c"--json")]
+            )
         );
         assert_eq!(of(&[c"alerts"]), told(Command::Alerts, &[]));
         assert_eq!(

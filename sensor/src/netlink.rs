@@ -4,6 +4,7 @@
 //! `what` at 36, `cpu` at 40, `timestamp_ns` at 44, then the event's own fields at 52. The timestamp is not aligned, so
 //! everything is read at its offset (linux/connector.h, linux/cn_proc.h).
 
+use crate::source::Notice;
 use crate::sys::Instruction;
 
 /// Answer to LISTEN and IGNORE.
@@ -18,39 +19,6 @@ const WHAT: u32 = 36;
 const CPU: u32 = 40;
 /// Where the event's own fields begin.
 const DATA: u32 = 52;
-
-/// What a process did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// It became another program.
-    Exec {
-        /// The thread that asked for it.
-        tid: u32,
-        /// The process.
-        pid: u32,
-    },
-    /// It started a process or a thread.
-    Fork {
-        /// The process that asked for it.
-        parent: u32,
-        /// The new process; of a thread the one that it belongs to.
-        child: u32,
-        /// Whether it is a thread.
-        thread: bool,
-    },
-    /// A thread ended.
-    Exit {
-        /// The thread.
-        tid: u32,
-        /// The process.
-        pid: u32,
-    },
-    /// The answer to a request.
-    Answer {
-        /// One more than the request's own number.
-        to: u32,
-    },
-}
 
 /// Reads a message. `None` if it is none of those, or not whole.
 pub fn parse(message: &[u8]) -> Option<Notice> {

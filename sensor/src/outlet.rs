@@ -219,6 +219,21 @@ impl Outlet {
         }
     }
 
+    /// Hands a record that is no alert to the writer.
+    pub fn tell(&mut self, record: &Record<'_>) {
+        if let (Ok(frame), Some(alerts)) =
+            (frame::encode(record, &mut self.frame), &mut self.alerts)
+        {
+            // Without room for it the next one says the same, and more.
+            let _ = alerts.push(frame);
+        }
+    }
+
+    /// How many terms were forgotten before their window was over.
+    pub fn terms_forgotten(&self) -> u64 {
+        self.terms.evicted()
+    }
+
     /// Hands an event on to whoever wants to see all of them. Gives whether the writer should be woken.
     pub fn event(&mut self, event: &ProcessEvent<'_>) -> bool {
         let Some(events) = &mut self.events else {

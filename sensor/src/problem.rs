@@ -19,6 +19,16 @@ pub enum Problem {
     NoAnswer,
     /// It answers, but events do not come.
     NoEvents,
+    /// There is no tracepoint to be found.
+    NoTracepoints,
+    /// Tracepoints may not be used.
+    PerfForbidden,
+    /// They cannot be used for another reason.
+    NoPerf,
+    /// Opened files may not be watched.
+    FanotifyForbidden,
+    /// They cannot be watched for another reason.
+    NoFanotify,
     /// Programs of other processes cannot be read, by lack of a right.
     Unreadable,
 }
@@ -31,6 +41,22 @@ impl Problem {
             Errno::NO_PROTOCOL => Self::NoConnector,
             Errno::REFUSED => Self::NetworkNamespace,
             _ => Self::Refused,
+        }
+    }
+
+    /// Why tracepoints cannot be used.
+    pub const fn of_perf(error: Errno) -> Self {
+        match error {
+            Errno::NOT_PERMITTED | Errno::DENIED => Self::PerfForbidden,
+            _ => Self::NoPerf,
+        }
+    }
+
+    /// Why opened files cannot be watched.
+    pub const fn of_fanotify(error: Errno) -> Self {
+        match error {
+            Errno::NOT_PERMITTED | Errno::DENIED => Self::FanotifyForbidden,
+            _ => Self::NoFanotify,
         }
     }
 
@@ -56,6 +82,20 @@ impl Problem {
             }
             Self::NoEvents => {
                 "process connector: answers, but does not tell of a child started to see it"
+            }
+            Self::NoTracepoints => {
+                "perf: no tracepoint sched:sched_process_exec to be found; build the kernel with CONFIG_FTRACE=y and \
+                 CONFIG_PERF_EVENTS=y, or mount tracefs: mount -t tracefs tracefs /sys/kernel/tracing"
+            }
+            Self::PerfForbidden => {
+                "perf: tracepoints may not be used; run as root, or with CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8)"
+            }
+            Self::NoPerf => "perf: not in this kernel; build it with CONFIG_PERF_EVENTS=y",
+            Self::FanotifyForbidden => {
+                "fanotify: opened files may not be watched; run as root, or with CAP_SYS_ADMIN"
+            }
+            Self::NoFanotify => {
+                "fanotify: not in this kernel (5.0 or later); build it with CONFIG_FANOTIFY=y"
             }
             Self::Unreadable => {
                 "programs of other processes cannot be read; run as root, or with CAP_SYS_PTRACE, \

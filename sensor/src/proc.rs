@@ -1,5 +1,6 @@
 //! What `/proc` tells about a process.
 
+mod image;
 mod session;
 mod status;
 

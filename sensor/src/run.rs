@@ -2,29 +2,29 @@
 
 mod error;
 mod start;
+mod threads;
 
-use peewit_core::engine::{Engine, Limits};
+use peewit_core::alert::{COUNT_NAMES, Limits, Reason, Source};
+use peewit_core::engine::{Engine, Limits as EngineLimits};
 use peewit_core::pack::Pack;
 
-use crate::capture::CAPTURES;
-use crate::check::readable;
 use crate::cli::{Name, Options};
 use crate::demo::Stage;
+use crate::health::Keeper;
 use crate::host::Host;
-use crate::netlink::{LINEAGE, Request, request};
 use crate::problem::Problem;
 use crate::proc::Proc;
-use crate::rules;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::sys::{
-    Connector, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
-    lock_on_fault, lock_value, open, process_id, sleep_ms, thread_id,
+    Control, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
+    device_events, lock_on_fault, lock_value, open, process_id, sleep_ms, thread_id,
 };
-use crate::text::{plain, say};
-use crate::writer::{self, UNWRITTEN};
+use crate::text::{number, plain, say};
+use crate::{limits, rules, source, status, writer};
 use error::Error;
-use start::{SOCKET_BUFFER, Threads, start_capture, start_writer};
-pub use start::{cpu_list, pinnable};
+pub use start::pinnable;
+use start::start_writer;
+use threads::{SOCKET_BUFFER, Threads};
 
 /// How long forks that no exec follows may wait to be taken note of.
 const FORK_DELAY_MS: u32 = 20;
@@ -32,6 +32,11 @@ const FORK_DELAY_MS: u32 = 20;
 const REFRESH_MS: u64 = 1000;
 /// How long to wait for the own child to be seen.
 const PROOF_MS: u64 = 2000;
+/// How often to look for losses, and after a socket that may be stuck.
+const LOOK_MS: u32 = 5000;
+/// How often an own child is started to be seen, and a health record is written, in seconds.
+const CANARY_S: u64 = 60;
+const HEALTH_S: u64 = 3600;
 
 /// The command. Gives the exit status.
 pub fn run(options: &Options) -> u8 {
@@ -56,32 +61,119 @@ fn watch(options: &Options) -> Result<(), Error> {
         .map(|path| open(path, OpenMode::Truncate));
     let events = events.transpose().map_err(Error::Events)?;
 
+    let buffer = figure(options, Name::Buffer, SOCKET_BUFFER as u64)?;
+    let buffer = i32::try_from(buffer).map_err(|_| Error::Option(Name::Buffer))?;
+    let health_s = figure(options, Name::Health, HEALTH_S)?;
+    let canary_s = figure(options, Name::Canary, CANARY_S)?;
+
     // Code and data that were in use once stay in memory; kernels before 4.4 do not know it.
     let _ = lock_on_fault();
     let _ = lock_value(&STATE);
-    let shared = Connector::open(&LINEAGE, SOCKET_BUFFER).map_err(Problem::of)?;
     let proc = Proc::open().map_err(|_| Problem::NoProc)?;
+    let source = choose(options)?;
     let sensor = SENSOR.set(Sensor {
         engine: engine(pack)?,
         proc,
-        lineage: shared,
+        lineage: threads::lineage(source, buffer)?,
+        source,
         host_id: host.id(),
         writer: crate::sys::Wake::new(),
         pid: process_id(),
     })?;
     STATE.lock(me).prepare()?;
     start_writer(options, stage.as_ref(), host, events, me)?;
-    let threads = start_capture()?;
-    let listening = sensor.lineage.send(&request(Request::Listen, 1));
-    listening.map_err(Problem::of)?;
-    let result = watch_until_signal(sensor, &signals, stage.as_ref(), &pack, threads, me);
-    // Otherwise the kernel would go on making events for nobody.
-    let _ = sensor.lineage.send(&request(Request::Ignore, 2));
+    let threads = Threads::start(source, buffer)?;
+    sensor.lineage.listen().map_err(Problem::of)?;
+    let mut watch = Watch {
+        sensor,
+        keeper: Keeper::new(
+            sensor,
+            found(sensor, &threads),
+            health_s.saturating_mul(1000),
+        ),
+        threads,
+        canary_ms: canary_s.saturating_mul(1000),
+        host,
+        control: control(options),
+        me,
+    };
+    let result = watch.until_signal(&signals, stage.as_ref(), &pack);
+    sensor.lineage.ignore();
+    if result.is_ok() {
+        watch.keeper.tell(Reason::Stop, me);
+    }
     let written = writer::finish(2000);
     if result.is_ok() {
-        summary(threads, written, me);
+        watch.summary(written);
+    }
+    if watch.control.is_some() {
+        let _ = crate::sys::remove_file(socket(options));
     }
     result
+}
+
+/// A number of an option.
+fn figure(options: &Options, name: Name, default: u64) -> Result<u64, Error> {
+    options.value(name).map_or(Ok(default), |value| {
+        number(value.to_bytes()).ok_or(Error::Option(name))
+    })
+}
+
+/// Where events are to come from.
+fn choose(options: &Options) -> Result<Source, Error> {
+    if let Some(name) = options.value(Name::Source) {
+        let source = Source::ALL
+            .into_iter()
+            .find(|source| source.name().as_bytes() == name.to_bytes())
+            .ok_or(Error::Option(Name::Source))?;
+        return source::problem(source).map_or(Ok(source), |problem| Err(problem.into()));
+    }
+    let source = source::best()?;
+    // What the better ones lack is worth to be known.
+    for better in Source::ALL
+        .into_iter()
+        .take_while(|better| *better != source)
+    {
+        if let Some(problem) = source::problem(better) {
+            say(problem.text());
+        }
+    }
+    Ok(source)
+}
+
+/// What stands in the way of seeing all. Says it.
+fn found(sensor: &Sensor, threads: &Threads) -> Limits {
+    let limits = limits::found(&sensor.proc, threads.realtime, &threads.pinned)
+        .with(Limits::SMALL_BUFFERS, threads.small_buffers)
+        .with(Limits::EXECS_ONLY, sensor.source == Source::Fanotify);
+    for (limit, _) in Limits::NAMES {
+        if limits.contains(limit) {
+            say(limits::text(limit, &sensor.proc));
+        }
+    }
+    limits
+}
+
+fn socket(options: &Options) -> &'static core::ffi::CStr {
+    options.value(Name::Socket).unwrap_or(status::DEFAULT)
+}
+
+/// Opens the control socket. Without it all else works.
+fn control(options: &Options) -> Option<Control> {
+    let path = socket(options);
+    match Control::open(path) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            let mut line = say("control socket ");
+            line.printable(path.to_bytes()).text(": ");
+            match error {
+                Errno::IN_USE => line.text("another peewit serves it"),
+                error => line.error(error),
+            }
+            .text("; `peewit status` cannot ask this one");
+            None
+        }
+    }
 }
 
 /// Which rules to use.
@@ -99,7 +191,7 @@ fn pack(options: &Options) -> Result<Pack<'static>, Error> {
 #[inline(never)]
 fn engine(pack: Pack<'static>) -> Result<&'static Engine<'static>, Errno> {
     static ENGINE: Once<Engine<'_>> = Once::new();
-    ENGINE.make(|| Engine::new(pack, Limits::Device))
+    ENGINE.make(|| Engine::new(pack, EngineLimits::Device))
 }
 
 fn host(pack: &Pack<'_>) -> Result<&'static Host, Errno> {
@@ -108,67 +200,160 @@ fn host(pack: &Pack<'_>) -> Result<&'static Host, Errno> {
 }
 
 /// Everything from the first event to the signal.
-fn watch_until_signal(
+struct Watch {
     sensor: &'static Sensor,
-    signals: &Signals,
-    stage: Option<&Stage>,
-    pack: &Pack<'_>,
+    keeper: Keeper,
     threads: Threads,
+    canary_ms: u64,
+    host: &'static Host,
+    control: Option<Control>,
     me: ThreadId,
-) -> Result<(), Error> {
-    let mut messages = Messages::new();
-    seed(sensor, me);
-    prove(sensor, &mut messages, me)?;
-    // The own child shows that events come, not that those of other users' processes can be used.
-    if readable(&sensor.proc).is_ok_and(|(seen, denied)| denied > 0 && denied == seen) {
-        return Err(Problem::Unreadable.into());
-    }
-    plain(concat!("peewit ", env!("CARGO_PKG_VERSION"), " watches; "))
-        .count("rules: ", pack.rule_count() as u64)
-        .count(", threads: ", threads.count as u64)
-        .count(", processes known: ", STATE.lock(me).processes() as u64)
-        .text(if threads.realtime {
-            ""
-        } else {
-            ", no real-time priority"
-        });
-    if let Some(stage) = stage {
-        stage.play().map_err(Error::Demo)?;
-        // The writer has been woken; it only has to get a CPU.
-        sleep_ms(100);
-        explain(me);
-    }
-    let (mut overruns, mut refreshed) = (0, boot_ms());
-    loop {
-        // Forks without an exec wake nobody for a while: one visit takes note of all that came since the last.
-        match signals.wait(Some(sensor.lineage.fd()), None) {
-            Waited::Signal => return Ok(()),
-            Waited::Readable => {
-                if signals.wait(None, Some(FORK_DELAY_MS)) == Waited::Signal {
-                    return Ok(());
-                }
-            }
-            Waited::Nothing => {}
+}
+
+impl Watch {
+    fn until_signal(
+        &mut self,
+        signals: &Signals,
+        stage: Option<&Stage>,
+        pack: &Pack<'_>,
+    ) -> Result<(), Error> {
+        let (sensor, me) = (self.sensor, self.me);
+        let mut messages = Messages::new();
+        seed(sensor, me, false);
+        self.prove(&mut messages)?;
+        let health = self.keeper.tell(Reason::Start, me);
+        plain(concat!("peewit ", env!("CARGO_PKG_VERSION"), " watches; "))
+            .text("source: ")
+            .text(sensor.source.name())
+            .text(", ")
+            .text(health.grade())
+            .count("; rules: ", pack.rule_count() as u64)
+            .count(", threads: ", self.threads.count as u64)
+            .count(", processes known: ", STATE.lock(me).lineage().len() as u64);
+        if let Some(stage) = stage {
+            stage.play().map_err(Error::Demo)?;
+            // The writer has been woken; it only has to get a CPU.
+            sleep_ms(100);
+            explain(me);
         }
-        let seen = {
-            let mut state = STATE.lock(me);
-            state.drain(sensor, &mut messages);
-            state.counters.overruns
+        // Where there are no such events, the timer looks.
+        let devices = device_events().ok();
+        let (mut overruns, mut refreshed) = (0, boot_ms());
+        let mut canary_at = boot_ms().saturating_add(self.canary_ms);
+        loop {
+            let control = self.control.as_ref().map(Control::fd);
+            let files = [sensor.lineage.fd(), control, devices.as_ref()];
+            let ready = match signals.wait(files, LOOK_MS) {
+                Waited::Signal => return Ok(()),
+                Waited::Readable(ready) => ready,
+                Waited::Nothing => 0,
+            };
+            // Forks without an exec wake nobody for a while: one visit takes note of all that came since the last.
+            if ready & 1 != 0 && signals.wait([None; 3], FORK_DELAY_MS) == Waited::Signal {
+                return Ok(());
+            }
+            sensor.lineage.seen();
+            let seen = {
+                let mut state = STATE.lock(me);
+                state.drain(sensor, &mut messages);
+                state.counters.overruns
+            };
+            // Events were lost: what is known is compared with what there is.
+            if seen != overruns && boot_ms() - refreshed >= REFRESH_MS {
+                seed(sensor, me, true);
+                (overruns, refreshed) = (seen, boot_ms());
+                self.keeper.look(me);
+            }
+            if let (true, Some(control)) = (ready & 2 != 0, &self.control) {
+                status::serve(control, self.host, &self.keeper, me);
+            }
+            if let (true, Some(devices)) = (ready & 4 != 0, &devices) {
+                // What exactly has come or gone does not matter.
+                let _ = devices.read(&mut [0; 64]);
+                self.threads.follow_cpus();
+            }
+            if ready == 0 {
+                self.keeper.look(me);
+            }
+            if boot_ms() >= canary_at {
+                self.canary(&mut messages);
+                canary_at = boot_ms().saturating_add(self.canary_ms);
+            }
+        }
+    }
+
+    /// Whether events still come: another program may have silenced the connector for all. Then it is asked again.
+    fn canary(&mut self, messages: &mut Messages) {
+        let silent = match self.prove(messages) {
+            Ok(()) => false,
+            // No child could be started: nothing is known.
+            Err(Error::Child(_)) => return,
+            Err(_) => true,
         };
-        // Forks were lost: whoever is not known by now is looked up.
-        if seen != overruns && boot_ms() - refreshed >= REFRESH_MS {
-            seed(sensor, me);
-            (overruns, refreshed) = (seen, boot_ms());
+        if silent {
+            self.keeper.canaries_missed += 1;
+            let _ = self.sensor.lineage.listen();
+        }
+        if core::mem::replace(&mut self.keeper.silent, silent) != silent {
+            // What came meanwhile was not seen.
+            seed(self.sensor, self.me, true);
+            self.keeper.tell(Reason::Silence, self.me);
+            say(if silent {
+                "events have stopped: an own child was not seen; asked for them again"
+            } else {
+                "events come again"
+            });
+        }
+    }
+
+    /// Starts a child, and waits until its exec was seen.
+    fn prove(&self, messages: &mut Messages) -> Result<(), Error> {
+        let child = crate::sys::run(c"/proc/self/exe", &[c"peewit", c"canary"])
+            .and_then(Ended::well)
+            .map_err(Error::Child)?;
+        let until = boot_ms() + PROOF_MS;
+        loop {
+            let mut state = STATE.lock(self.me);
+            state.drain(self.sensor, messages);
+            if state.own_child == child.pid {
+                return Ok(());
+            }
+            if boot_ms() >= until {
+                return Err(Error::Problem(if state.answered {
+                    Problem::NoEvents
+                } else {
+                    Problem::NoAnswer
+                }));
+            }
+            drop(state);
+            sleep_ms(1);
+        }
+    }
+
+    fn summary(&self, written: bool) {
+        let health = self.keeper.health(Reason::Stop, self.me);
+        let mut line = plain("\npeewit: source: ");
+        line.text(health.source.name());
+        for (name, count) in COUNT_NAMES.iter().zip(health.counts) {
+            line.text(", ").text(name).count(": ", count);
+        }
+        if !written {
+            line.text("; the writer was not done in time");
         }
     }
 }
 
-/// Enters the processes that are there.
-fn seed(sensor: &Sensor, me: ThreadId) {
+/// Enters the processes that are there; `again`: and compares those that are known.
+fn seed(sensor: &Sensor, me: ThreadId, again: bool) {
     // A process at a time, so that a capture thread waits for one look into /proc at most.
-    let first = sensor
-        .proc
-        .processes(|pid| STATE.lock(me).seed_new(sensor, pid));
+    let first = sensor.proc.processes(|pid| {
+        let mut state = STATE.lock(me);
+        if again {
+            state.refresh(sensor, pid);
+        } else {
+            state.seed_new(sensor, pid);
+        }
+    });
     let second = sensor
         .proc
         .processes(|pid| STATE.lock(me).adopt(sensor, pid));
@@ -176,34 +361,6 @@ fn seed(sensor: &Sensor, me: ThreadId) {
         say("cannot list /proc: ")
             .error(error)
             .text("; parents of earlier processes are unknown");
-    }
-}
-
-/// Starts a child, and waits until its exec was seen.
-fn prove(sensor: &Sensor, messages: &mut Messages, me: ThreadId) -> Result<(), Error> {
-    let child = crate::sys::run(c"/proc/self/exe", &[c"peewit", c"canary"])
-        .and_then(Ended::well)
-        .map_err(Error::Child)?;
-    let until = boot_ms() + PROOF_MS;
-    loop {
-        let mut state = STATE.lock(me);
-        state.drain(sensor, messages);
-        if state.own_child == child.pid {
-            if !state.own_child_complete {
-                say("an own child was seen but not read: came too late, or ")
-                    .text(Problem::Unreadable.text());
-            }
-            return Ok(());
-        }
-        if boot_ms() >= until {
-            return Err(Error::Problem(if state.answered {
-                Problem::NoEvents
-            } else {
-                Problem::NoAnswer
-            }));
-        }
-        drop(state);
-        sleep_ms(1);
     }
 }
 
@@ -219,29 +376,4 @@ fn explain(me: ThreadId) {
          The same again would be no news, and no alert."
     })
     .text("\n\nNow watching this device, until Ctrl-C.");
-}
-
-fn summary(threads: Threads, written: bool, me: ThreadId) {
-    let state = STATE.lock(me);
-    let counters = state.counters;
-    let mut drops = SENSOR.get().map_or(0, |sensor| sensor.lineage.drops());
-    for capture in CAPTURES.iter().take(threads.count).filter_map(Once::get) {
-        drops = drops.saturating_add(capture.socket.drops());
-    }
-    let unwritten = UNWRITTEN.load(core::sync::atomic::Ordering::Relaxed);
-    let mut line = plain("");
-    line.count("\npeewit: execs: ", counters.execs)
-        .count(", complete: ", counters.complete)
-        .count(", incomplete: ", counters.execs - counters.complete)
-        .count("; forks: ", counters.forks)
-        .count("; dropped by the kernel: ", u64::from(drops))
-        .count("; alerts: ", counters.alerts)
-        .count(", lost: ", state.outlet.alerts_lost)
-        .count(", not in the log: ", unwritten);
-    if state.outlet.wants_events() {
-        line.count("; events not in the file: ", state.outlet.events_lost);
-    }
-    if !written {
-        line.text("; the writer was not done in time");
-    }
 }

@@ -3,7 +3,7 @@
 mod forks;
 mod seeds;
 
-use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent};
+use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent, Source};
 use peewit_core::engine::Engine;
 use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
@@ -11,11 +11,11 @@ use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
 use crate::late::Late;
-use crate::netlink::{Notice, parse};
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
+use crate::source::{Lineage, Notice};
 use crate::subject::{Parent, Subject};
-use crate::sys::{Connector, Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
+use crate::sys::{Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
 
 /// What does not change once the sensor runs.
 pub struct Sensor {
@@ -23,8 +23,10 @@ pub struct Sensor {
     pub engine: &'static Engine<'static>,
     /// `/proc`.
     pub proc: Proc,
-    /// The shared socket: forks, ends, answers.
-    pub lineage: Connector,
+    /// Forks, ends, answers.
+    pub lineage: Lineage,
+    /// Where events come from.
+    pub source: Source,
     /// ECS `host.id`.
     pub host_id: &'static str,
     /// The bell of the writer.
@@ -46,11 +48,13 @@ pub struct Counters {
     pub execs: u64,
     /// Of them those whose program, arguments and parent are all known.
     pub complete: u64,
+    /// The others, by what is missing.
+    pub missing: [u64; 4],
     /// New processes.
     pub forks: u64,
     /// Alerts raised.
     pub alerts: u64,
-    /// Times that the shared socket ran over.
+    /// Times that the kernel had no room for events.
     pub overruns: u64,
 }
 
@@ -65,8 +69,6 @@ pub struct State {
     pub counters: Counters,
     /// The last child of this process that was seen to exec; 0: none yet.
     pub own_child: u32,
-    /// Whether all was known of it.
-    pub own_child_complete: bool,
     /// The kernel answered LISTEN.
     pub answered: bool,
 }
@@ -79,7 +81,7 @@ struct Describer {
 }
 
 /// What is known about a process' parent, taken along.
-type Facts = Packer<{ peewit_core::lineage::MAX_FACTS }>;
+pub type Facts = Packer<{ peewit_core::lineage::MAX_FACTS }>;
 
 /// An exec, as far as it was read without the lock.
 pub struct Exec<'a> {
@@ -91,6 +93,34 @@ pub struct Exec<'a> {
     pub executable: Option<crate::proc::Executable<'a>>,
     /// Its arguments, if they could be read.
     pub args: Option<&'a [u8]>,
+    /// What kept one of them from being read.
+    pub missing: Option<Missing>,
+}
+
+/// Why an exec is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The program was gone.
+    Program,
+    /// The arguments were gone, but not the program.
+    Arguments,
+    /// It may not be read.
+    Right,
+    /// Only the parent is not known.
+    Parent,
+}
+
+impl Missing {
+    /// What is missing, by how program and arguments could be read.
+    pub fn of<A, B>(args: &Result<A, Errno>, executable: &Result<B, Errno>) -> Option<Self> {
+        match (args, executable) {
+            (Ok(_), Ok(_)) => None,
+            (Err(Errno::DENIED | Errno::NOT_PERMITTED), _)
+            | (_, Err(Errno::DENIED | Errno::NOT_PERMITTED)) => Some(Self::Right),
+            (Err(_), Ok(_)) => Some(Self::Arguments),
+            (_, Err(_)) => Some(Self::Program),
+        }
+    }
 }
 
 impl State {
@@ -103,12 +133,12 @@ impl State {
             counters: Counters {
                 execs: 0,
                 complete: 0,
+                missing: [0; 4],
                 forks: 0,
                 alerts: 0,
                 overruns: 0,
             },
             own_child: 0,
-            own_child_complete: false,
             answered: false,
         }
     }
@@ -134,34 +164,19 @@ impl State {
         Ok(())
     }
 
-    /// Takes from the shared socket what happened up to now.
+    /// Takes note of the forks and ends up to now.
     pub fn drain(&mut self, sensor: &Sensor, messages: &mut Messages) {
-        loop {
-            match sensor.lineage.take(messages) {
-                Ok(()) => {}
-                Err(Errno::OVERRUN) => {
-                    // Until it is empty everything is dropped: go on at once.
-                    self.counters.overruns += 1;
-                    continue;
-                }
-                Err(_) => return,
-            }
-            for message in messages.iter() {
-                match parse(message) {
-                    Some(Notice::Fork {
-                        parent,
-                        child,
-                        thread: false,
-                    }) => self.forked(sensor, parent, child),
-                    Some(Notice::Exit { tid, pid }) if tid == pid => self.lineage.exit(pid),
-                    Some(Notice::Answer { .. }) => self.answered = true,
-                    _ => {}
-                }
-            }
-            if !messages.is_full() {
-                return;
-            }
-        }
+        let lost = sensor.lineage.drain(messages, &mut |notice| match notice {
+            Notice::Fork {
+                parent,
+                child,
+                thread: false,
+            } => self.forked(sensor, parent, child),
+            Notice::Exit { tid, pid } if tid == pid => self.lineage.exit(pid),
+            Notice::Answer { .. } => self.answered = true,
+            _ => {}
+        });
+        self.counters.overruns += u64::from(lost);
     }
 
     fn raised(&mut self, sensor: &Sensor, raised: u32) {
@@ -171,14 +186,16 @@ impl State {
         }
     }
 
-    /// How many processes are known.
-    pub fn processes(&self) -> usize {
-        self.lineage.len()
+    /// The table of processes.
+    pub const fn lineage(&self) -> &Table {
+        &self.lineage
     }
 
     /// What is known about the parent of a process that just called exec. One of which no fork was seen is looked up.
     pub fn parent(&mut self, sensor: &Sensor, pid: u32, facts: &mut Facts) -> (u32, bool) {
-        if let Kin::Lost = self.lineage.parent(pid) {
+        if sensor.source == Source::Fanotify {
+            self.ask_parent(sensor, pid);
+        } else if let Kin::Lost = self.lineage.parent(pid) {
             self.find_parent(sensor, pid);
         }
         facts.clear();
@@ -244,11 +261,15 @@ impl State {
             }
         }
         let parent_known = !matches!(subject.parent, Parent::Lost);
-        let complete = exec.executable.is_some() && exec.args.is_some() && parent_known;
+        let missing = exec.missing.or((!parent_known).then_some(Missing::Parent));
+        let complete = missing.is_none();
         self.counters.execs += 1;
-        self.counters.complete += u64::from(complete);
+        match missing {
+            None => self.counters.complete += 1,
+            Some(missing) => self.counters.missing[missing as usize] += 1,
+        }
         if subject.parent_pid == sensor.pid {
-            (self.own_child, self.own_child_complete) = (exec.pid, complete);
+            self.own_child = exec.pid;
         }
         if self.outlet.wants_events() {
             let parent_executable = match self.lineage.parent(exec.pid) {

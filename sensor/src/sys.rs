@@ -7,35 +7,43 @@
 
 mod args;
 mod clock;
+mod control;
+mod fanotify;
 mod fd;
 mod memory;
 mod mutex;
 mod once;
+mod perf;
 mod process;
 mod signal;
 mod socket;
 mod thread;
+mod trace;
 mod wake;
 
 use core::ffi::c_int;
 
 pub use args::{Args, arguments};
-pub use clock::{boot_ms, real_ms, sleep_ms};
+pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
+pub use control::{Control, ask};
+pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{
-    Directory, Entries, Fd, OpenMode, STDERR, STDOUT, device_at, is_directory, is_terminal,
-    make_directory, open, open_at, read_file, read_link, read_link_at, remove_directory,
-    remove_file,
+    Directory, Entries, Fd, Identity, OpenMode, STDERR, STDOUT, device_at, identity, identity_at,
+    is_directory, is_terminal, make_directory, open, open_at, read_file, read_link, read_link_at,
+    remove_directory, remove_file,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit};
 pub use mutex::{Guard, PiMutex};
 pub use once::Once;
+pub use perf::{Many, PerfRecord, PerfRing, Tells};
 pub use process::{Ended, exit, host_name, machine, process_id, random, release, run};
 pub use signal::{Signals, Waited, wait_readable};
-pub use socket::{Connector, Instruction, Message, Messages};
+pub use socket::{Connector, Instruction, Message, Messages, device_events};
 pub use thread::{
-    CpuSet, MAX_CPUS, Memory, PRIORITY, Start, ThreadId, allow, favour, pin, realtime,
+    CpuSet, MAX_CPUS, Memory, PRIORITY, Start, ThreadId, allow, favour, pin, pin_thread, realtime,
     reset_scheduling, start, thread_id,
 };
+pub use trace::trace_directory;
 pub use wake::Wake;
 
 // The C library itself: the `libc` crate leaves linking to `std`, which is not there.
@@ -66,6 +74,8 @@ impl Errno {
     pub const OVERRUN: Self = Self(libc::ENOBUFS);
     /// Nobody listens at the other end.
     pub const REFUSED: Self = Self(libc::ECONNREFUSED);
+    /// Somebody else has it.
+    pub const IN_USE: Self = Self(libc::EADDRINUSE);
     /// A value does not fit.
     pub const TOO_LONG: Self = Self(libc::ENAMETOOLONG);
     /// The protocol is not built in.

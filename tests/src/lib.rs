@@ -141,6 +141,8 @@ impl Sensor {
         let mut child = Command::new(sensor()?)
             .args(["run", "--alerts"])
             .arg(state.path().join("alerts"))
+            .arg("--socket")
+            .arg(state.path().join("socket"))
             .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -175,6 +177,30 @@ impl Sensor {
 
     /// The alerts so far, as `peewit alerts --json` gives them.
     pub fn alerts(&self) -> Vec<serde_json::Value> {
+        self.records("alert")
+    }
+
+    /// What the sensor said so far of how it is.
+    pub fn health(&self) -> Vec<serde_json::Value> {
+        self.records("state")
+    }
+
+    /// How the sensor says that it is, asked now.
+    pub fn status(&self) -> serde_json::Value {
+        let output = Command::new(sensor().expect("it runs"))
+            .args(["status", "--json", "--socket"])
+            .arg(self.path("socket"))
+            .output()
+            .expect("it can be asked");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    fn records(&self, kind: &str) -> Vec<serde_json::Value> {
         let output = Command::new(sensor().expect("it runs"))
             .args(["alerts", "--json"])
             .arg(self.path("alerts"))
@@ -190,7 +216,8 @@ impl Sensor {
             .split(|&byte| byte == b'\n')
             .filter(|line| !line.is_empty());
         lines
-            .map(|line| serde_json::from_slice(line).expect("JSON"))
+            .map(|line| serde_json::from_slice::<serde_json::Value>(line).expect("JSON"))
+            .filter(|record| record["event.kind"] == kind)
             .collect()
     }
 

@@ -112,3 +112,15 @@ pub(crate) fn last_stage() -> Alert<'static> {
         ..least()
     }
 }
+
+/// A record of a loss, each figure another.
+pub(crate) fn health() -> Health {
+    Health {
+        time_ms: 1_767_229_200_000,
+        boot_ms: 90_000_000,
+        reason: Reason::Loss,
+        source: Source::Perf,
+        limits: Limits::from_bits(65),
+        counts: core::array::from_fn(|place| place as u64 + 7),
+    }
+}

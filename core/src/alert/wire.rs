@@ -1,6 +1,7 @@
 //! The form of header, rule and alert on the wire: bounded, and without what can be told from
 //! the rest (see `docs/alert-format.md`). `serde` sees only this form.
 
+mod health;
 mod rule;
 
 use core::fmt;

@@ -37,7 +37,13 @@ impl<'w> Object<'w> {
         decimal(self.out, number, 1)
     }
 
-    /// The same, unless it is 0, which stands for an unknown one.
+    /// A number, its key in two pieces.
+    pub(super) fn count(&mut self, key: &str, name: &str, number: u64) -> Result {
+        self.key(&[key, name])?;
+        decimal(self.out, number, 1)
+    }
+
+    /// A number, unless it is 0, which stands for an unknown one.
     pub(super) fn known_number(&mut self, key: &str, number: u64) -> Result {
         match number {
             0 => Ok(()),

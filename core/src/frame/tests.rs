@@ -5,7 +5,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use crate::alert::samples::{demo, header, last_stage, least, rule};
+use crate::alert::samples::{demo, header, health, last_stage, least, rule};
 use crate::alert::{
     ARGS_LIMIT, Action, Header, NAME_LIMIT, PATH_LIMIT, ProcessEvent, REFERENCES_LIMIT,
     STREAM_VERSION, TEXT_LIMIT,
@@ -75,6 +75,7 @@ fn the_demo_fits_its_budget() {
     check_round_trip(&Record::Alert(least()), &Record::Alert(least()));
     check_round_trip(&Record::Alert(last_stage()), &Record::Alert(last_stage()));
     check_round_trip(&Record::Rule(rule()), &Record::Rule(rule()));
+    check_round_trip(&Record::Health(health()), &Record::Health(health()));
 }
 
 /// The bytes in the document are what the encoder gives, and are read back. Set `UPDATE_GOLDEN`

@@ -17,6 +17,8 @@ pub(super) enum Error {
     Rules(rules::Error),
     Events(Errno),
     Demo(Errno),
+    /// There is no such source, or a number is none.
+    Option(Name),
 }
 
 impl From<Errno> for Error {
@@ -45,6 +47,7 @@ impl Error {
                 .printable(path(Name::Events))
                 .text(": ")
                 .error(error),
+            Self::Option(name) => say("what is this? ").printable(path(name)),
             Self::Demo(error) => say("the demo cannot be played: ").error(error),
         };
     }

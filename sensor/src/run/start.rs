@@ -1,35 +1,25 @@
-//! Starting the threads.
-
-use core::ffi::CStr;
+//! Starting the writer, and what is there for the others.
 
 use peewit_core::alert::Record;
 use peewit_core::frame::encode;
 
-use super::error::Error;
-use crate::capture::{self, CAPTURES, Capture, MAX_THREADS};
 use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log;
-use crate::netlink::{exec_elsewhere, exec_on, leave_out};
-use crate::problem::Problem;
 use crate::ring::{Consumer, Producer, Ring};
 use crate::state::STATE;
 use crate::sys::{
-    Connector, CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow,
-    is_terminal, pin, random, read_file, realtime, reset_scheduling, start,
+    CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow, is_terminal, pin,
+    random, start,
 };
-use crate::text::{number, say};
+use crate::text::say;
 use crate::writer::{self, WRITER, Writer};
 
-/// Receive buffer of each socket: about 2,500 events.
-pub(super) const SOCKET_BUFFER: i32 = 1 << 20;
 /// Room for alerts on their way to the writer: more than a hundred of the usual ones.
 const ALERT_QUEUE: usize = 16 << 10;
 /// Room for events on their way to the writer.
 const EVENT_QUEUE: usize = 4 << 20;
-/// How long a socket waits before it looks after itself.
-const SOCKET_TIMEOUT_S: u32 = 5;
 
 /// Opens the log, makes the queues, and starts the writer.
 #[inline(never)]
@@ -102,66 +92,6 @@ fn open_log(options: &Options, stage: Option<&Stage>, host: &Host, frame: &mut [
     }
 }
 
-/// What the capture threads can do.
-#[derive(Clone, Copy)]
-pub(super) struct Threads {
-    /// How many.
-    pub count: usize,
-    /// Whether they have real-time priority.
-    pub realtime: bool,
-}
-
-/// Starts a capture thread for each CPU, and one for all others there may be.
-pub(super) fn start_capture() -> Result<Threads, Error> {
-    let realtime = realtime().and_then(|()| reset_scheduling()).is_ok();
-    if !realtime {
-        say(
-            "no real-time priority (`peewit check` says why): programs that end at once may be missed",
-        );
-    }
-    let cpus = pinnable();
-    let mut count = 0;
-    // Of the events of all CPUs but those with a thread.
-    let mut others = exec_elsewhere();
-    for cpu in cpus.iter().take(MAX_THREADS - 1) {
-        let number = u32::try_from(cpu).unwrap_or(u32::MAX);
-        leave_out(&mut others, number);
-        start_thread(count, Some(cpu), realtime, &exec_on(number, !realtime))?;
-        count += 1;
-    }
-    if count == 0 || elsewhere(&cpus, count) {
-        start_thread(count, None, realtime, &others)?;
-        count += 1;
-    }
-    Ok(Threads { count, realtime })
-}
-
-#[inline(never)]
-fn start_thread(
-    index: usize,
-    cpu: Option<usize>,
-    realtime: bool,
-    filter: &[crate::sys::Instruction],
-) -> Result<(), Error> {
-    let socket = Connector::open(filter, SOCKET_BUFFER).map_err(Problem::of)?;
-    socket.set_timeout(SOCKET_TIMEOUT_S)?;
-    if let Some(place) = CAPTURES.get(index) {
-        place.set(Capture {
-            socket,
-            cpu,
-            realtime,
-        })?;
-    }
-    start(
-        capture::run,
-        index,
-        capture::STACK,
-        capture::BUFFER,
-        Memory::Locked,
-    )?;
-    Ok(())
-}
-
 /// The CPUs that a thread can be pinned to. Tried out: what is online and what a cpuset allows changes.
 pub fn pinnable() -> CpuSet {
     let mut cpus = CpuSet::EMPTY;
@@ -176,55 +106,4 @@ pub fn pinnable() -> CpuSet {
     // Was allowed a moment ago; if not any more, the kernel has put us somewhere else.
     let _ = allow(&before);
     cpus
-}
-
-/// Whether there may be CPUs, now or after a hotplug, without a thread of their own.
-fn elsewhere(pinned: &CpuSet, threads: usize) -> bool {
-    let possible = cpu_list(c"/sys/devices/system/cpu/possible");
-    possible.is_none_or(|possible| {
-        possible.iter().count() > threads || possible.iter().any(|cpu| !pinned.contains(cpu))
-    })
-}
-
-/// The CPUs that a file lists.
-pub fn cpu_list(path: &CStr) -> Option<CpuSet> {
-    let mut buffer = [0; 256];
-    parse_list(read_file(path, &mut buffer).ok()?)
-}
-
-/// Ranges, usually one: `0-3`, `0-1,4-7`.
-fn parse_list(list: &[u8]) -> Option<CpuSet> {
-    let mut cpus = CpuSet::EMPTY;
-    for range in list.trim_ascii().split(|&byte| byte == b',') {
-        let mut ends = range.splitn(2, |&byte| byte == b'-').map(number);
-        let first = ends.next()??;
-        let last = ends.next().unwrap_or(Some(first))?;
-        for cpu in first..=last.min(MAX_CPUS as u64) {
-            cpus.insert(cpu as usize);
-        }
-    }
-    Some(cpus)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::vec::Vec;
-
-    #[test]
-    fn lists_of_cpus() {
-        for (list, cpus) in [
-            ("0\n", Some(&[0][..])),
-            ("0-3\n", Some(&[0, 1, 2, 3])),
-            ("0-1,64,126-127", Some(&[0, 1, 64, 126, 127])),
-            ("3-1", Some(&[])),
-            ("1022-18446744073709551615", Some(&[1022, 1023])),
-            ("", None),
-            ("x", None),
-            ("0-", None),
-        ] {
-            let parsed = parse_list(list.as_bytes()).map(|cpus| cpus.iter().collect::<Vec<_>>());
-            assert_eq!(parsed.as_deref(), cpus, "{list}");
-        }
-    }
 }

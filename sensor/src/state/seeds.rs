@@ -11,6 +11,11 @@ use crate::sys::Errno;
 impl State {
     /// Enters a process from `/proc`, in the place of whatever had its id.
     pub(super) fn seed(&mut self, sensor: &Sensor, pid: u32) {
+        self.describe(sensor, pid, false);
+    }
+
+    /// Enters what `/proc` says that a process is: a new process, or one that is known and has become another program.
+    fn describe(&mut self, sensor: &Sensor, pid: u32, known: bool) {
         let Some(describer) = &mut self.describer else {
             return;
         };
@@ -34,8 +39,12 @@ impl State {
                 };
                 describer.judge.begin();
                 describer.judge.remember(sensor.engine, &mut subject);
-                self.lineage
-                    .seed(pid, parent, &describer.judge.image(&subject));
+                let image = describer.judge.image(&subject);
+                if known {
+                    self.lineage.exec(pid, &image);
+                } else {
+                    self.lineage.seed(pid, parent, &image);
+                }
             }
             // A kernel thread has no program; neither has who has ended but was not waited for: whatever it was is lost.
             Err(Errno::NOT_FOUND) if parent == 2 || pid == 2 => self.lineage.seed(
@@ -46,6 +55,7 @@ impl State {
                     ..Image::LOST
                 },
             ),
+            Err(_) if known => {}
             Err(_) => self.lineage.seed(pid, parent, &Image::LOST),
         }
         describer.arguments.release();
@@ -56,6 +66,58 @@ impl State {
         if self.lineage.get(pid).is_none() {
             self.seed(sensor, pid);
         }
+    }
+
+    /// Enters a process of which a fork, an exec or an end may have been lost, if `/proc` knows it otherwise.
+    pub fn refresh(&mut self, sensor: &Sensor, pid: u32) {
+        let Some(known) = self.lineage.get(pid) else {
+            return self.seed(sensor, pid);
+        };
+        let (ppid, path) = (known.ppid, known.path);
+        let orphaned = match self.lineage.parent(pid) {
+            Kin::Known(parent) => parent.exited,
+            Kin::None | Kin::Lost => true,
+        };
+        // Whose parent has ended got another one. Else another parent means another process.
+        if !orphaned
+            && sensor
+                .proc
+                .status(pid)
+                .is_ok_and(|status| status.parent != ppid && status.parent != 0)
+        {
+            return self.seed(sensor, pid);
+        }
+        let same = match &mut self.describer {
+            Some(describer) => match sensor.proc.executable(pid, describer.path) {
+                Ok(executable) => path == Some(executable.path),
+                Err(_) => true,
+            },
+            None => true,
+        };
+        if !same {
+            self.describe(sensor, pid, true);
+        }
+    }
+
+    /// Asks `/proc` for the parent of a process, of whose forks and ends nobody tells.
+    pub(super) fn ask_parent(&mut self, sensor: &Sensor, pid: u32) {
+        let Ok(status) = sensor.proc.status(pid) else {
+            return;
+        };
+        // What the table knows may be of an earlier process with that id.
+        if self
+            .lineage
+            .get(pid)
+            .is_some_and(|known| known.ppid != status.parent)
+        {
+            self.lineage.seed(pid, status.parent, &Image::LOST);
+        } else if self.lineage.get(pid).is_none() {
+            self.lineage.exec(pid, &Image::LOST);
+        }
+        if status.parent != 0 {
+            self.refresh(sensor, status.parent);
+        }
+        self.lineage.adopt(pid, status.parent);
     }
 
     /// Links a process that was entered from `/proc` with its parent.

@@ -12,6 +12,25 @@ pub fn boot_ms() -> u64 {
     milliseconds(libc::CLOCK_BOOTTIME)
 }
 
+/// Nanoseconds on the clock that records of perf carry here.
+pub fn monotonic_ns() -> u64 {
+    let time = read(libc::CLOCK_MONOTONIC).unwrap_or_default();
+    u64::try_from(time.seconds)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.nanoseconds).unwrap_or(0))
+}
+
+/// Lets others run for so many microseconds, less than a second.
+pub fn nap(microseconds: u32) {
+    let time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: microseconds as libc::c_long * 1000,
+    };
+    // SAFETY: the time is only read, and what is left is not asked for.
+    unsafe { libc::nanosleep(&raw const time, core::ptr::null_mut()) };
+}
+
 /// Sleeps for at least so long, signals or not.
 pub fn sleep_ms(milliseconds: u64) {
     let until = boot_ms().saturating_add(milliseconds);

@@ -93,6 +93,11 @@ impl Fd {
         self.0
     }
 
+    /// Its number, as `/proc/self/fd` has it.
+    pub const fn number(&self) -> u32 {
+        self.0.cast_unsigned()
+    }
+
     /// Reads what is there, at most what fits. 0: the end.
     ///
     /// # Errors
@@ -240,6 +245,49 @@ pub fn device_at(directory: &Fd, path: &CStr) -> Result<Option<(u32, u32)>, Errn
     })?;
     let kind = u32::from(found.stx_mode) & libc::S_IFMT;
     Ok((kind == libc::S_IFCHR).then_some((found.stx_rdev_major, found.stx_rdev_minor)))
+}
+
+/// Which file it is, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: (u32, u32),
+    inode: u64,
+}
+
+/// Which file an open one is.
+///
+/// # Errors
+/// Those of statx(2).
+pub fn identity(file: &Fd) -> Result<Identity, Errno> {
+    identity_of(file, c"", libc::AT_EMPTY_PATH)
+}
+
+/// Which file a path beginning at `directory` leads to.
+///
+/// # Errors
+/// Those of statx(2).
+pub fn identity_at(directory: &Fd, path: &CStr) -> Result<Identity, Errno> {
+    identity_of(directory, path, 0)
+}
+
+fn identity_of(from: &Fd, path: &CStr, flags: c_int) -> Result<Identity, Errno> {
+    // SAFETY: all-zero is a valid value; it is numbers only.
+    let mut found: libc::statx = unsafe { core::mem::zeroed() };
+    // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
+    Errno::check(unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            from.0,
+            path.as_ptr(),
+            flags,
+            libc::STATX_INO,
+            &raw mut found,
+        )
+    })?;
+    Ok(Identity {
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+    })
 }
 
 /// The beginning of a file: as much of it as one read gives.

@@ -16,8 +16,8 @@ pub struct Signals {
 pub enum Waited {
     /// A signal asks for an end.
     Signal,
-    /// There is something to read.
-    Readable,
+    /// There is something to read in these: a bit for each place.
+    Readable(u32),
     /// Neither in the time given.
     Nothing,
 }
@@ -44,17 +44,27 @@ impl Signals {
         Ok(Self { fd: Fd::own(fd) })
     }
 
-    /// Waits for a signal, or until `other` has something to read, at most so many milliseconds.
-    pub fn wait(&self, other: Option<&Fd>, at_most_ms: Option<u32>) -> Waited {
-        let mut files = [entry(self.fd.raw()), entry(other.map_or(-1, Fd::raw))];
-        poll(&mut files, at_most_ms);
-        match files.map(|file| file.revents != 0) {
-            [true, _] => Waited::Signal,
-            [_, true] => Waited::Readable,
-            _ => Waited::Nothing,
+    /// Waits for a signal, or until one of `others` has something to read, at most so many milliseconds.
+    pub fn wait(&self, others: [Option<&Fd>; OTHERS], at_most_ms: u32) -> Waited {
+        let mut files = [entry(self.fd.raw()); OTHERS + 1];
+        for (place, other) in files.iter_mut().skip(1).zip(others) {
+            *place = entry(other.map_or(-1, Fd::raw));
+        }
+        poll(&mut files, Some(at_most_ms));
+        let mut bits = 0;
+        for (place, file) in files.iter().enumerate() {
+            bits |= u32::from(file.revents != 0) << place;
+        }
+        match bits {
+            0 => Waited::Nothing,
+            bits if bits & 1 == 1 => Waited::Signal,
+            bits => Waited::Readable(bits >> 1),
         }
     }
 }
+
+/// How many files [`Signals::wait`] can wait for.
+const OTHERS: usize = 3;
 
 /// Holds no signal back any more.
 pub(super) fn unblock() {

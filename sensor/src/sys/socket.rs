@@ -77,33 +77,14 @@ impl Connector {
     /// Those of socket(2), setsockopt(2) and bind(2): [`Errno::NO_PROTOCOL`] without a connector in the kernel,
     /// [`Errno::NOT_PERMITTED`] without CAP_NET_ADMIN on a kernel before 6.6.
     pub fn open(filter: &[Instruction], buffer: c_int) -> Result<Self, Errno> {
-        // SAFETY: no memory is involved.
-        let fd = Errno::check(unsafe {
-            libc::syscall(
-                libc::SYS_socket,
-                libc::AF_NETLINK,
-                libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
-                libc::NETLINK_CONNECTOR,
-            )
-        })?;
-        let socket = Self { fd: Fd::own(fd) };
+        let fd = netlink(libc::NETLINK_CONNECTOR)?;
+        let socket = Self { fd };
         socket.filter(filter)?;
         // The first needs CAP_NET_ADMIN; the other is bounded by net.core.rmem_max.
         if socket.set(libc::SO_RCVBUFFORCE, &buffer).is_err() {
             let _ = socket.set(libc::SO_RCVBUF, &buffer);
         }
-        // SAFETY: all zero is a valid address: unspecified.
-        let mut address: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
-        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
-        address.nl_groups = libc::CN_IDX_PROC;
-        // SAFETY: an address of this length.
-        Errno::check(unsafe {
-            libc::bind(
-                socket.fd.raw(),
-                (&raw const address).cast(),
-                size_of_val(&address) as libc::socklen_t,
-            )
-        })?;
+        join(&socket.fd, libc::CN_IDX_PROC)?;
         Ok(socket)
     }
 
@@ -225,8 +206,66 @@ impl Connector {
         }
     }
 
+    /// Bytes of its buffer, as they were asked for.
+    pub fn buffer(&self) -> c_int {
+        let mut buffer: c_int = 0;
+        let mut length = size_of_val(&buffer) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes there.
+        unsafe {
+            libc::getsockopt(
+                self.fd.raw(),
+                libc::SOL_SOCKET,
+                libc::SO_RCVBUF,
+                (&raw mut buffer).cast(),
+                &mut length,
+            )
+        };
+        // The kernel doubles it, for its own records of each message.
+        buffer / 2
+    }
+
     /// The file, to wait for it beside others.
     pub const fn fd(&self) -> &Fd {
         &self.fd
     }
+}
+
+fn netlink(protocol: c_int) -> Result<Fd, Errno> {
+    // SAFETY: no memory is involved.
+    Errno::check(unsafe {
+        libc::syscall(
+            libc::SYS_socket,
+            libc::AF_NETLINK,
+            libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
+            protocol,
+        )
+    })
+    .map(Fd::own)
+}
+
+/// Makes a socket one of those that a group's messages go to.
+fn join(fd: &Fd, group: u32) -> Result<(), Errno> {
+    // SAFETY: all zero is a valid address: unspecified.
+    let mut address: libc::sockaddr_nl = unsafe { core::mem::zeroed() };
+    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+    address.nl_groups = group;
+    // SAFETY: an address of this length.
+    Errno::check(unsafe {
+        libc::bind(
+            fd.raw(),
+            (&raw const address).cast(),
+            size_of_val(&address) as libc::socklen_t,
+        )
+    })
+    .map(drop)
+}
+
+/// What becomes readable when a device, a CPU among them, comes or goes.
+///
+/// # Errors
+/// Those of socket(2) and bind(2).
+pub fn device_events() -> Result<Fd, Errno> {
+    let fd = netlink(libc::NETLINK_KOBJECT_UEVENT)?;
+    join(&fd, 1)?;
+    Ok(fd)
 }

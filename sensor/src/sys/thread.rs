@@ -15,7 +15,8 @@ pub struct ThreadId {
 }
 
 impl ThreadId {
-    pub(super) const fn number(self) -> u32 {
+    /// For [`pin_thread`], from other threads.
+    pub const fn number(self) -> u32 {
         self.number
     }
 }
@@ -48,7 +49,7 @@ struct Entry {
 }
 
 /// The kernel's page size: the guard and the lock must be whole pages.
-fn page_size() -> usize {
+pub(super) fn page_size() -> usize {
     // SAFETY: no memory is involved. `sysconf` gives the same, and knows 2 KiB of other things.
     usize::try_from(unsafe { libc::getauxval(libc::AT_PAGESZ) })
         .ok()
@@ -230,16 +231,31 @@ pub fn pin(cpu: usize) -> Result<(), Errno> {
     allow(&set)
 }
 
+/// Keeps the thread with this number on one CPU: a thread whose CPU was taken away is let go by the kernel, and does not
+/// come back with it.
+///
+/// # Errors
+/// As for [`pin`].
+pub fn pin_thread(thread: u32, cpu: usize) -> Result<(), Errno> {
+    let mut set = CpuSet::EMPTY;
+    set.insert(cpu);
+    affinity(thread, &set)
+}
+
 /// Lets the calling thread run on these CPUs.
 ///
 /// # Errors
 /// As for [`pin`].
 pub fn allow(set: &CpuSet) -> Result<(), Errno> {
+    affinity(0, set)
+}
+
+fn affinity(thread: u32, set: &CpuSet) -> Result<(), Errno> {
     // SAFETY: the kernel reads at most so many bytes there.
     Errno::check(unsafe {
         libc::syscall(
             libc::SYS_sched_setaffinity,
-            0,
+            thread,
             size_of_val(&set.0),
             set.0.as_ptr(),
         )

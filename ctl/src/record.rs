@@ -1,7 +1,9 @@
 //! One recorded event: ECS JSON with nested or dotted keys.
 
 use std::borrow::Cow;
+use std::path::Path as FilePath;
 
+use crate::error::Error;
 use peewit_core::alert::{Action, Alert, Flags, MatchedArg, Parent, Path, RuleId};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
@@ -16,6 +18,17 @@ pub struct Malformed {
     pub column: usize,
     /// In words.
     pub message: String,
+}
+
+impl Malformed {
+    /// The error, with its file and the number of its line from 0.
+    pub fn at(self, path: &FilePath, number: usize) -> Error {
+        let (path, line) = (path.display(), number + 1);
+        Error::new(format_args!(
+            "{path}:{line}:{}: {}",
+            self.column, self.message
+        ))
+    }
 }
 
 /// An event.
@@ -82,7 +95,8 @@ impl Record {
         self.strings(field).first().copied()
     }
 
-    fn number(&self, field: Field) -> Option<i64> {
+    /// The value of a field of numbers.
+    pub fn number(&self, field: Field) -> Option<i64> {
         match self.stored(field) {
             Some(Stored::Number(number)) => Some(*number),
             _ => None,
@@ -103,6 +117,11 @@ impl Record {
             Some(Value::String(id)) => Cow::Borrowed(id),
             _ => Cow::Owned(format!("line {}", number + 1)),
         }
+    }
+
+    /// What `labels.NAME` says: how the event is to be used, no rule reads it.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        lookup(&self.object, "labels")?.get(name)?.as_str()
     }
 
     /// `event.ingested`, else `@timestamp`, in milliseconds since 1970.

@@ -9,7 +9,8 @@ use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::terms::{Key, fingerprint};
 use peewit_core::threshold::{Threshold, Thresholds};
 
-use super::MAX_TUPLES;
+/// An event's tuples of keys or new terms at most: values of several fields multiply.
+pub const MAX_TUPLES: usize = 4096;
 
 /// Pending matches, each with the numbers of its events.
 type Matches = Sequences<{ 1 << 14 }, { MAX_STAGES - 1 }, usize>;

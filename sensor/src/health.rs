@@ -1,0 +1,133 @@
+//! How well the sensor sees, and what it has lost: the same for the alert stream, for `peewit status` and for the last words.
+
+use core::sync::atomic::Ordering;
+
+use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
+
+use crate::capture::CAPTURES;
+use crate::state::{STATE, Sensor};
+use crate::sys::{Once, ThreadId, boot_ms, real_ms};
+use crate::writer::UNWRITTEN;
+
+/// The least time between two records of losses.
+const LOSS_MS: u64 = 60_000;
+
+/// What to count as lost.
+const LOSSES: [Count; 5] = [
+    Count::Dropped,
+    Count::ProgramGone,
+    Count::ArgumentsGone,
+    Count::AlertsLost,
+    Count::AlertsUnwritten,
+];
+
+/// Keeps account.
+pub struct Keeper {
+    sensor: &'static Sensor,
+    /// What stands in the way, as far as it does not change.
+    limits: Limits,
+    /// Own children that were not seen.
+    pub canaries_missed: u64,
+    /// Whether the last one was not.
+    pub silent: bool,
+    /// How much had been lost at the last record.
+    lost: u64,
+    /// When losses may be told of again.
+    losses_from_ms: u64,
+    interval_ms: u64,
+    next_ms: u64,
+}
+
+impl Keeper {
+    /// With a record at least every `interval_ms`.
+    pub fn new(sensor: &'static Sensor, limits: Limits, interval_ms: u64) -> Self {
+        Self {
+            sensor,
+            limits,
+            canaries_missed: 0,
+            silent: false,
+            lost: 0,
+            losses_from_ms: 0,
+            interval_ms,
+            next_ms: boot_ms().saturating_add(interval_ms),
+        }
+    }
+
+    /// How things are.
+    #[inline(never)]
+    pub fn health(&self, reason: Reason, me: ThreadId) -> Health {
+        let mut dropped = self.sensor.lineage.drops();
+        for capture in CAPTURES.iter().map_while(Once::get) {
+            dropped = dropped.saturating_add(capture.execs.drops());
+        }
+        let mut counts = [0; COUNTS];
+        let mut put = |count: Count, number: u64| {
+            if let Some(place) = counts.get_mut(count as usize) {
+                *place = number;
+            }
+        };
+        let state = STATE.lock(me);
+        let (counters, table) = (state.counters, state.lineage().counters());
+        let [program, arguments, right, parent] = counters.missing;
+        put(Count::Execs, counters.execs);
+        put(Count::Complete, counters.complete);
+        put(Count::ProgramGone, program);
+        put(Count::ArgumentsGone, arguments);
+        put(Count::Denied, right);
+        put(Count::ParentUnknown, parent);
+        put(Count::Forks, counters.forks);
+        put(Count::Dropped, dropped);
+        put(Count::Overruns, counters.overruns);
+        put(Count::Alerts, counters.alerts);
+        put(Count::AlertsLost, state.outlet.alerts_lost);
+        put(Count::AlertsUnwritten, UNWRITTEN.load(Ordering::Relaxed));
+        put(Count::EventsLost, state.outlet.events_lost);
+        put(Count::Processes, state.lineage().len() as u64);
+        put(Count::ProcessesForgotten, table.evicted_live);
+        put(Count::ParentsForgotten, table.parents_lost);
+        put(Count::ImagesForgotten, table.images_lost);
+        put(Count::TermsForgotten, state.outlet.terms_forgotten());
+        put(Count::CanariesMissed, self.canaries_missed);
+        drop(state);
+        let health = Health {
+            time_ms: real_ms(),
+            boot_ms: boot_ms(),
+            reason,
+            source: self.sensor.source,
+            limits: self.limits,
+            counts,
+        };
+        Health {
+            limits: self
+                .limits
+                .with(Limits::LOSS, lost(&health) > self.lost)
+                .with(Limits::SILENT, self.silent),
+            ..health
+        }
+    }
+
+    /// Puts into the alert stream how things are.
+    pub fn tell(&mut self, reason: Reason, me: ThreadId) -> Health {
+        let health = self.health(reason, me);
+        self.lost = lost(&health);
+        self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
+        STATE.lock(me).outlet.tell(&Record::Health(health));
+        self.sensor.writer.ring();
+        health
+    }
+
+    /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
+    pub fn look(&mut self, me: ThreadId) {
+        let health = self.health(Reason::Loss, me);
+        if health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms {
+            self.losses_from_ms = health.boot_ms + LOSS_MS;
+            self.tell(Reason::Loss, me);
+        } else if health.boot_ms >= self.next_ms {
+            self.tell(Reason::Interval, me);
+        }
+    }
+}
+
+fn lost(health: &Health) -> u64 {
+    LOSSES.iter().map(|count| health.count(*count)).sum()
+}

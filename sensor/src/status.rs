@@ -1,0 +1,111 @@
+//! The control socket, and `peewit status`, which asks through it.
+
+use core::ffi::CStr;
+
+use peewit_core::alert::{Reason, Record};
+use peewit_core::ecs::{write_health, write_health_text};
+use peewit_core::frame::{Frames, Item, encode};
+
+use crate::cli::{Name, Options};
+use crate::health::Keeper;
+use crate::host::Host;
+use crate::sys::{Control, Errno, Fd, STDOUT, ThreadId, ask, wait_readable};
+use crate::text::{Out, say};
+
+/// Where the control socket is if nobody says otherwise.
+pub const DEFAULT: &CStr = c"/run/peewit.sock";
+
+/// How long who asks may take to say what.
+const PATIENCE_MS: u32 = 100;
+/// How long an answer may take.
+const ANSWER_MS: u32 = 5000;
+/// Longest answer: a header and a health record, each in its frame.
+const ANSWER: usize = 1024;
+
+/// The question of `peewit status`.
+const STATUS: &[u8] = b"status";
+
+/// Answers everybody who asks.
+pub fn serve(control: &Control, host: &Host, keeper: &Keeper, me: ThreadId) {
+    while let Ok(client) = control.accept() {
+        // Who does not speak at once, or does not listen, is let go.
+        let _ = answer(&client, host, keeper, me);
+    }
+}
+
+#[inline(never)]
+fn answer(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
+    let mut question = [0; 16];
+    if !wait_readable(client, PATIENCE_MS) {
+        return Err(Errno::AGAIN);
+    }
+    let read = client.read(&mut question)?;
+    if question.get(..read) != Some(STATUS) {
+        return Err(Errno::INVALID);
+    }
+    let mut bytes = [0; ANSWER];
+    let mut length = 0;
+    let health = keeper.health(Reason::Status, me);
+    for record in [Record::Header(host.header()), Record::Health(health)] {
+        let free = bytes.get_mut(length..).unwrap_or(&mut []);
+        length += encode(&record, free).map_err(|_| Errno::TOO_LONG)?.len();
+    }
+    client.write_all(bytes.get(..length).unwrap_or(&[]))
+}
+
+/// The command. Gives the exit status: 1 if nobody answers.
+#[inline(never)]
+pub fn status(options: &Options) -> u8 {
+    let path = options.value(Name::Socket).unwrap_or(DEFAULT);
+    match print(path, options.has(Name::Json)) {
+        Ok(()) => 0,
+        Err(Errno::NOT_FOUND | Errno::REFUSED) => {
+            say("")
+                .printable(path.to_bytes())
+                .text(": nobody answers; is peewit running, with this --socket?");
+            1
+        }
+        Err(error) => {
+            say("").printable(path.to_bytes()).text(": ").error(error);
+            1
+        }
+    }
+}
+
+fn print(path: &CStr, json: bool) -> Result<(), Errno> {
+    let server = ask(path)?;
+    server.write_all(STATUS)?;
+    let mut bytes = [0; ANSWER];
+    if !wait_readable(&server, ANSWER_MS) {
+        return Err(Errno::AGAIN);
+    }
+    let read = server.read(&mut bytes)?;
+    let mut rest = bytes.get(..read).unwrap_or(&[]);
+    let mut buffer = [0; ANSWER];
+    let mut frames = Frames::new(&mut buffer);
+    let mut out = Out::new(&STDOUT);
+    let mut host: Option<Host> = None;
+    while let Some(item) = frames.next(&mut rest) {
+        match item {
+            Item::Record {
+                record: Record::Header(header),
+                ..
+            } => host = Some(Host::of(&header)),
+            Item::Record {
+                record: Record::Health(health),
+                ..
+            } => {
+                // Errors of `out` come with its flush.
+                let _ = if json {
+                    let header = host.as_ref().map(Host::header);
+                    write_health(&mut out, header.as_ref(), &health)
+                } else {
+                    write_health_text(&mut out, &health, "\n  ")
+                };
+                out.bytes(b"\n");
+            }
+            _ => {}
+        }
+    }
+    out.flush()
+}
