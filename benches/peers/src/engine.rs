@@ -70,11 +70,16 @@ pub struct Kind {
 }
 
 /// All of them.
-pub const KINDS: [Kind; 4] = [
+pub const KINDS: [Kind; 5] = [
     Kind {
         name: "peewit",
         given: "ECS fields as bytes, arguments as one block; every field evaluated anew for each event",
         load: crate::peewit::load,
+    },
+    Kind {
+        name: "peewit, as on a device",
+        given: "the same, but what holds of the parent and of constant fields was found before, as its sensor does",
+        load: crate::peewit::load_knowing,
     },
     Kind {
         name: "rsigma-eval",

@@ -42,12 +42,9 @@ pub fn adversarial(sigma: &[RuleFile], folder: &Path) {
     let mut engines = Vec::new();
     println!();
     for kind in &KINDS {
-        let loaded = (kind.load)(&rules);
-        for refused in &loaded.1 {
-            let reason = refused.reason.replace('\n', " ");
-            println!("- {} refuses: {reason}", kind.name);
-        }
-        engines.push(Loading::new(kind.name, loaded, &rules));
+        let loading = Loading::new(kind.name, (kind.load)(&rules), &rules);
+        loading.print_refused();
+        engines.push(loading);
     }
     let near = data::near_words(sigma).join(" ");
     for (title, word) in [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Engine, KINDS, Loaded, RuleFile};
+use crate::engine::{Engine, KINDS, Loaded, Refused, RuleFile};
 use crate::heap::{self, Use};
 use crate::measure;
 use crate::peewit;
@@ -14,20 +14,40 @@ pub struct Loading {
     pub name: &'static str,
     /// The engine.
     pub engine: Box<dyn Engine>,
-    /// The ids of the rules that it did not take.
-    pub refused: Vec<String>,
+    /// The ids of the rules that it did not take, and why.
+    pub refused: Vec<(String, String)>,
 }
 
 impl Loading {
     /// Remembers which rules were refused.
     pub fn new(name: &'static str, (engine, refused): Loaded, rules: &[RuleFile]) -> Self {
-        let files = rules
-            .iter()
-            .filter(|rule| refused.iter().any(|refused| refused.path == rule.path));
+        let id = |refused: &Refused| {
+            let rule = rules.iter().find(|rule| rule.path == refused.path);
+            rule.map_or("", RuleFile::id).to_owned()
+        };
         Self {
             name,
             engine,
-            refused: files.map(|rule| rule.id().to_owned()).collect(),
+            refused: refused
+                .iter()
+                .map(|refused| (id(refused), refused.reason.replace('\n', " ")))
+                .collect(),
+        }
+    }
+
+    /// Whether it took the rule of this id.
+    pub fn took(&self, id: &str) -> bool {
+        self.refused.iter().all(|(refused, _)| refused != id)
+    }
+
+    /// Says why rules were refused.
+    pub fn print_refused(&self) {
+        let mut reasons = BTreeMap::new();
+        for (_, reason) in &self.refused {
+            *reasons.entry(reason).or_insert(0) += 1;
+        }
+        for (reason, count) in reasons {
+            println!("- {} refuses {count}: {reason}", self.name);
         }
     }
 }
@@ -46,29 +66,22 @@ pub fn table(rules: &[RuleFile]) -> Vec<Loading> {
         ],
     );
     let (pack, refused) = peewit::pack(rules);
-    let (device, ms, used) = load(|| peewit::load_pack(pack.clone()));
+    let (device, ms, used) = load(|| peewit::load_pack(pack.clone(), true));
     print(
-        "peewit, the pack on a device",
+        "peewit, from a pack",
         device.rules(),
         refused.len(),
         ms,
         used,
     );
     let mut engines = Vec::new();
-    let mut reasons = BTreeMap::new();
     for kind in &KINDS {
         let (loaded, ms, used) = load(|| (kind.load)(rules));
         print(kind.name, loaded.0.rules(), loaded.1.len(), ms, used);
-        for refused in &loaded.1 {
-            let reason = refused.reason.replace('\n', " ");
-            *reasons.entry((kind.name, reason)).or_insert(0) += 1;
-        }
         engines.push(Loading::new(kind.name, loaded, rules));
     }
     println!();
-    for ((name, reason), count) in reasons {
-        println!("- {name} refuses {count}: {reason}");
-    }
+    engines.iter().for_each(Loading::print_refused);
     engines
 }
 

@@ -9,13 +9,21 @@ use crate::engine::{Engine, Loaded, Refused, RuleFile};
 
 struct Peewit {
     device: Box<Device>,
+    /// Whether what a sensor knows before an event is known.
+    knowing: bool,
     events: Vec<Captured>,
 }
 
 /// Compiles the rules and loads the pack.
 pub fn load(rules: &[RuleFile]) -> Loaded {
     let (pack, refused) = pack(rules);
-    (load_pack(pack), refused)
+    (load_pack(pack, false), refused)
+}
+
+/// The same, but the events come with what a sensor knows before them.
+pub fn load_knowing(rules: &[RuleFile]) -> Loaded {
+    let (pack, refused) = pack(rules);
+    (load_pack(pack, true), refused)
 }
 
 /// Compiles the rules: a workstation's part.
@@ -28,9 +36,10 @@ pub fn pack(rules: &[RuleFile]) -> (Box<[u8]>, Vec<Refused>) {
 }
 
 /// Loads a pack: a device's part.
-pub fn load_pack(pack: Box<[u8]>) -> Box<dyn Engine> {
+pub fn load_pack(pack: Box<[u8]>, knowing: bool) -> Box<dyn Engine> {
     Box::new(Peewit {
         device: Device::new(pack),
+        knowing,
         events: Vec::new(),
     })
 }
@@ -42,6 +51,10 @@ impl Engine for Peewit {
 
     fn give(&mut self, events: &[Value]) {
         self.events = events.iter().map(Captured::new).collect();
+        if self.knowing {
+            let events = self.events.iter_mut();
+            events.for_each(|event| self.device.know(event));
+        }
     }
 
     fn evaluate(&mut self, event: usize) -> usize {

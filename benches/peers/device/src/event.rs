@@ -1,12 +1,19 @@
 //! An event as the sensor has it: its fields in memory.
 
 use peewit_core::event::{Event, Values};
-use peewit_core::field::{Field, Type};
+use peewit_core::field::{Cost, Field, Type};
+use peewit_core::packed::Packer;
 use serde_json::Value;
+
+/// Whether a sensor knows what holds of a field before the event.
+pub fn is_known(field: Field) -> bool {
+    matches!(field.cost(), Cost::Constant | Cost::Lineage)
+}
 
 /// The fields of one event.
 pub struct Captured {
     fields: Vec<Stored>,
+    facts: Option<Packer<1024>>,
 }
 
 enum Stored {
@@ -27,7 +34,13 @@ impl Captured {
                 .iter()
                 .map(|&field| Stored::new(ecs, field))
                 .collect(),
+            facts: None,
         }
+    }
+
+    /// From now on it is known what holds of the constant fields and of the parent.
+    pub fn know(&mut self, facts: Packer<1024>) {
+        self.facts = Some(facts);
     }
 
     fn stored(&self, field: Field) -> &Stored {
@@ -82,7 +95,10 @@ fn text(value: &Value) -> String {
 
 impl Event for Captured {
     fn values(&mut self, field: Field) -> Values<'_> {
-        self.term(field)
+        match &self.facts {
+            Some(facts) if is_known(field) => Values::Facts(facts.list()),
+            _ => self.term(field),
+        }
     }
 
     fn term(&self, field: Field) -> Values<'_> {

@@ -8,15 +8,18 @@ mod event;
 use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
+use peewit_core::field::Field;
 use peewit_core::pack::{Kinds, Pack, RuleIndex};
+use peewit_core::packed::Packer;
 
 pub use event::Captured;
 
 /// Compiles rule files to a pack: what a workstation does. Files that it refuses come with the reason.
 pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<(PathBuf, String)>) {
-    let sources = Sources::read(files);
+    let sources = Sources::read(files, &Mapping::default());
     let refused = sources
         .refused
         .into_iter()
@@ -56,12 +59,23 @@ impl Device {
         self.engine.pack().rule_count()
     }
 
-    /// Calls `matched` for each rule that holds for an event. Nothing is kept from one event to the next,
-    /// not even what a sensor knows to be constant.
+    /// Calls `matched` for each rule that holds for an event. Nothing is kept from one event to the next.
     pub fn evaluate(&mut self, event: &mut Captured, matched: &mut dyn FnMut(RuleIndex)) {
         self.evaluation.clear();
         self.engine
             .evaluate(&mut self.evaluation, event, Kinds::EXEC, matched);
+    }
+
+    /// Evaluates once and for all what a sensor knows before the event: when the parent was started itself.
+    pub fn know(&mut self, event: &mut Captured) {
+        let known = Field::ALL.iter().copied();
+        let known: Vec<Field> = known.filter(|&field| event::is_known(field)).collect();
+        let mut facts = Packer::new();
+        self.evaluation.clear();
+        self.engine
+            .facts(&mut self.evaluation, event, &known, &mut facts)
+            .expect("room for the facts");
+        event.know(facts);
     }
 
     /// The id of a rule.
