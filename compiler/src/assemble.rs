@@ -586,8 +586,7 @@ impl Patterns {
         };
         let trie = usize::from(self.folds);
         let part = rarest(&inner);
-        let has_room = usize::from(self.slots) < MAX_SLOTS * 3 / 4;
-        if alone && exact && (part.len() == inner.len() || !has_room) {
+        if alone && exact && part.len() == inner.len() {
             self.unanchored[trie].insert(&inner, When::Here, atoms());
         } else {
             bounded(
@@ -605,7 +604,7 @@ impl Patterns {
 
 /// The part of a long literal that is looked for: an unanchored automaton takes eight bytes for each byte of it.
 fn rarest(literal: &[u8]) -> &[u8] {
-    const LENGTH: usize = 8;
+    const LENGTH: usize = 5;
     let rarity = |part: &[u8]| -> u32 {
         let rarity = |byte: &u8| match byte {
             b' ' | b'/' | b'-' | b'.' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,

@@ -131,7 +131,7 @@ impl Parser<'_> {
                     Some((false, bytes)) => {
                         let _ = write!(self.out, "[{bytes}]");
                     }
-                    None => self.literal(c),
+                    None => self.escaped(c)?,
                 },
                 None => return Err("a backslash at the end of a regular expression".to_owned()),
             },
@@ -148,6 +148,15 @@ impl Parser<'_> {
             Some(c) => self.literal(c),
             None => {}
         }
+        Ok(())
+    }
+
+    /// A character behind a backslash. A letter there would have to mean something.
+    fn escaped(&mut self, c: char) -> Result<(), String> {
+        if c.is_ascii_alphabetic() {
+            return Err(meaningless(c));
+        }
+        self.literal(c);
         Ok(())
     }
 
@@ -187,6 +196,7 @@ impl Parser<'_> {
                             first = false;
                             continue;
                         }
+                        None if c.is_ascii_alphabetic() => return Err(meaningless(c)),
                         None => c,
                     }
                 }
@@ -231,6 +241,10 @@ impl Parser<'_> {
         };
         Ok(())
     }
+}
+
+fn meaningless(c: char) -> String {
+    format!("`\\{c}` in a regular expression means nothing")
 }
 
 /// The characters of a letter behind a backslash, and whether all others are meant.
@@ -283,6 +297,8 @@ mod tests {
             ("[\u{e9}]", "only ASCII"),
             ("[z-a]", "`z-a` goes backwards"),
             ("a\\", "a backslash at the end"),
+            (r"\b", r"`\b` in a regular expression means nothing"),
+            (r"[\b]", r"`\b` in a regular expression means nothing"),
         ] {
             let error = parse(pattern, false).unwrap_err();
             assert!(error.starts_with(message), "{pattern}: {error}");

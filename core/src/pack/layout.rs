@@ -77,7 +77,7 @@ pub const GLOB: u16 = 1 << 15;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
 pub const NO_SLOT: u16 = 0xFFFF;
 /// Most globs of an automaton with a slot.
-pub const MAX_SLOTS: usize = 512;
+pub const MAX_SLOTS: usize = 2048;
 /// In a glob's record: the case of ASCII letters is ignored.
 pub const GLOB_FOLDS: u8 = 1;
 /// In a glob's record: it is tried on the whole value.
