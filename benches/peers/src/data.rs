@@ -182,14 +182,17 @@ pub fn adversarial_rules(folder: &Path) -> Vec<RuleFile> {
     files.collect()
 }
 
-/// What the rules' selections look for in command lines, each without its last character.
+/// What the rules' selections look for in command lines, each without its last character. Rules with long lists are
+/// spread over the whole.
 pub fn near_words(rules: &[RuleFile]) -> Vec<String> {
     let mut words = Vec::new();
     for rule in rules {
         let rule: Yaml = serde_yaml::from_str(&rule.text).expect("YAML");
         collect(&rule["detection"], &mut words);
     }
-    words
+    // A prime number of steps comes past every one.
+    let order = (0..words.len()).map(|place| words[place * 7919 % words.len()].clone());
+    order.collect()
 }
 
 fn collect(value: &Yaml, words: &mut Vec<String>) {

@@ -30,7 +30,7 @@ impl Loading {
             engine,
             refused: refused
                 .iter()
-                .map(|refused| (id(refused), refused.reason.replace('\n', " ")))
+                .map(|refused| (id(refused), shortened(&refused.reason)))
                 .collect(),
         }
     }
@@ -98,6 +98,18 @@ fn print(name: &str, rules: usize, refused: usize, ms: f64, used: Use) {
             kib(used.kept),
         ],
     );
+}
+
+/// A reason, on one line: some engines quote a pattern of thousands of characters.
+fn shortened(reason: &str) -> String {
+    let (most, all) = (200, reason.chars().count());
+    let start: String = reason.chars().take(most).collect();
+    let start = start.replace('\n', " ");
+    if all > most {
+        let end: String = reason.chars().skip(all - most.min(all - most)).collect();
+        return format!("{start} ... {}", end.replace('\n', " "));
+    }
+    start
 }
 
 /// Does `work`; milliseconds, and what it asked the heap for.

@@ -8,6 +8,7 @@ mod event;
 use std::path::{Path, PathBuf};
 
 use peewit_compiler::assemble;
+use peewit_compiler::rule::Rule;
 use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
@@ -17,25 +18,33 @@ use peewit_core::packed::Packer;
 
 pub use event::Captured;
 
-/// Compiles rule files to a pack: what a workstation does. Files that it refuses come with the reason.
+/// Compiles rule files to a pack: what a workstation does. Files that it refuses come with the reason. If the
+/// rules are too much for one pack, the largest are left out, and are among the refused.
 pub fn compile(files: &[&Path]) -> (Vec<u8>, Vec<(PathBuf, String)>) {
     let sources = Sources::read(files, &Mapping::default());
-    let refused = sources
+    let diagnostics = sources
         .refused
         .into_iter()
         .map(|refused| refused.diagnostic);
-    let mut refused: Vec<_> = refused
+    let mut refused: Vec<_> = diagnostics
         .map(|diagnostic| (diagnostic.path, diagnostic.error.message))
         .collect();
-    let mut rules = Vec::new();
-    for (path, rule) in sources.rules {
-        // One that exceeds a capacity by itself would take the others with it.
-        match assemble(std::slice::from_ref(&rule), 0) {
-            Ok(_) => rules.push(rule),
-            Err(error) => refused.push((path, error.to_string())),
-        }
+    let (mut paths, mut rules): (Vec<_>, Vec<_>) = sources.rules.into_iter().unzip();
+    loop {
+        let error = match assemble(&rules, 0) {
+            Ok(pack) => return (pack, refused),
+            Err(error) => error,
+        };
+        // One that is too large by itself is larger than any pack.
+        let size = |rule: &Rule| {
+            let pack = assemble(std::slice::from_ref(rule), 0);
+            pack.map_or(usize::MAX, |pack| pack.len())
+        };
+        let largest = (0..rules.len()).max_by_key(|&place| size(&rules[place]));
+        let largest = largest.expect("no rules always fit");
+        rules.remove(largest);
+        refused.push((paths.remove(largest), error.to_string()));
     }
-    (assemble(&rules, 0).expect("a pack of these rules"), refused)
 }
 
 /// A pack and what is needed to evaluate it: all that a device holds.
