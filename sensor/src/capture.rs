@@ -131,19 +131,31 @@ impl Worker {
         self.arguments.release();
     }
 
-    /// A process became the program that this file is, and more cannot be known.
-    pub fn opened(&mut self, pid: u32, file: &Fd) {
+    /// A process is about to become another program, and nobody told where it comes from.
+    #[inline(never)]
+    pub fn meet(&self, pid: u32) {
+        STATE.lock(self.me).ask_parent(self.sensor, pid);
+    }
+
+    /// A process opened this file to become that program. `became`: and has; else more than that cannot be known.
+    pub fn opened(&mut self, pid: u32, file: &Fd, became: bool) {
         let executable = self.sensor.proc.opened(file, self.path);
+        let args = if became {
+            self.sensor.proc.arguments(pid, &mut self.arguments)
+        } else {
+            Err(Errno::NOT_FOUND)
+        };
         let exec = Exec {
             pid,
             tid: pid,
-            missing: Some(Missing::Arguments),
+            missing: Missing::of(&args, &executable),
             executable: executable.ok(),
-            args: None,
+            args: args.ok().map(|()| self.arguments.block()),
         };
         let mut facts = Facts::new();
         let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
         handle(self.sensor, self.me, &mut self.judge, parent, &facts, &exec);
+        self.arguments.release();
     }
 }
 
@@ -184,6 +196,7 @@ fn handle(
             (0, true) => Parent::None,
             (_, true) => Parent::Facts(facts.list()),
         },
+        exit_code: None,
         host_id: sensor.host_id,
         late: Late::new(&sensor.proc, &mut directory),
     };

@@ -2,15 +2,16 @@
 
 use peewit_core::alert::{Limits, Source};
 
-use crate::limits::{self, CAP_NET_ADMIN, capabilities};
+use crate::netlink::ANSWERS;
 use crate::problem::Problem;
 use crate::proc::Proc;
-use crate::run::pinnable;
+use crate::run::{SOCKET_BUFFER, pinnable};
+use crate::source::connector::Connection;
 use crate::sys::{
     Errno, STDOUT, machine, memory_lock_limit, process_id, realtime, release, reset_scheduling,
 };
 use crate::text::Out;
-use crate::{log, source};
+use crate::{limits, log, source};
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -80,7 +81,8 @@ fn all(report: &mut Report, proc: &Proc) {
     let realtime = realtime().and_then(|()| reset_scheduling()).is_ok();
     let limits = limits::found(proc, realtime, &pinned).with(
         Limits::SMALL_BUFFERS,
-        capabilities(proc) & CAP_NET_ADMIN == 0,
+        Connection::open(&ANSWERS, SOCKET_BUFFER)
+            .is_ok_and(|connection| connection.is_small(SOCKET_BUFFER)),
     );
     for (limit, fine) in [
         (Limits::NO_REALTIME, "real-time priority"),
@@ -89,7 +91,7 @@ fn all(report: &mut Report, proc: &Proc) {
             Limits::UNREADABLE,
             "programs of other processes can be read",
         ),
-        (Limits::SMALL_BUFFERS, "buffers of any size"),
+        (Limits::SMALL_BUFFERS, "large buffers in the kernel"),
         (Limits::PID_NAMESPACE, "the host's pid namespace"),
     ] {
         if limits.contains(limit) {

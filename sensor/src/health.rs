@@ -13,8 +13,9 @@ use crate::writer::UNWRITTEN;
 const LOSS_MS: u64 = 60_000;
 
 /// What to count as lost.
-const LOSSES: [Count; 5] = [
-    Count::Dropped,
+const LOSSES: [Count; 6] = [
+    Count::ExecsDropped,
+    Count::ForksDropped,
     Count::ProgramGone,
     Count::ArgumentsGone,
     Count::AlertsLost,
@@ -56,38 +57,36 @@ impl Keeper {
     /// How things are.
     #[inline(never)]
     pub fn health(&self, reason: Reason, me: ThreadId) -> Health {
-        let mut dropped = self.sensor.lineage.drops();
+        let mut dropped = 0u64;
         for capture in CAPTURES.iter().map_while(Once::get) {
             dropped = dropped.saturating_add(capture.execs.drops());
         }
-        let mut counts = [0; COUNTS];
-        let mut put = |count: Count, number: u64| {
-            if let Some(place) = counts.get_mut(count as usize) {
-                *place = number;
-            }
-        };
         let state = STATE.lock(me);
         let (counters, table) = (state.counters, state.lineage().counters());
         let [program, arguments, right, parent] = counters.missing;
-        put(Count::Execs, counters.execs);
-        put(Count::Complete, counters.complete);
-        put(Count::ProgramGone, program);
-        put(Count::ArgumentsGone, arguments);
-        put(Count::Denied, right);
-        put(Count::ParentUnknown, parent);
-        put(Count::Forks, counters.forks);
-        put(Count::Dropped, dropped);
-        put(Count::Overruns, counters.overruns);
-        put(Count::Alerts, counters.alerts);
-        put(Count::AlertsLost, state.outlet.alerts_lost);
-        put(Count::AlertsUnwritten, UNWRITTEN.load(Ordering::Relaxed));
-        put(Count::EventsLost, state.outlet.events_lost);
-        put(Count::Processes, state.lineage().len() as u64);
-        put(Count::ProcessesForgotten, table.evicted_live);
-        put(Count::ParentsForgotten, table.parents_lost);
-        put(Count::ImagesForgotten, table.images_lost);
-        put(Count::TermsForgotten, state.outlet.terms_forgotten());
-        put(Count::CanariesMissed, self.canaries_missed);
+        // In the order of `Count`.
+        let counts: [u64; COUNTS] = [
+            counters.execs,
+            counters.complete,
+            program,
+            arguments,
+            right,
+            parent,
+            counters.forks,
+            dropped,
+            self.sensor.lineage.drops(),
+            counters.overruns,
+            counters.alerts,
+            state.outlet.alerts_lost,
+            UNWRITTEN.load(Ordering::Relaxed),
+            state.outlet.events_lost,
+            state.lineage().len() as u64,
+            table.evicted_live,
+            table.parents_lost,
+            table.images_lost,
+            state.outlet.terms_forgotten(),
+            self.canaries_missed,
+        ];
         drop(state);
         let health = Health {
             time_ms: real_ms(),

@@ -9,7 +9,6 @@ use crate::sys::{CpuSet, MAX_CPUS, read_file, read_link};
 use crate::text::number;
 
 /// Numbers of capabilities (linux/capability.h), as bits.
-pub const CAP_NET_ADMIN: u32 = 1 << 12;
 const CAP_SYS_PTRACE: u32 = 1 << 19;
 const CAP_SYS_NICE: u32 = 1 << 23;
 
@@ -58,21 +57,20 @@ pub fn text(limit: Limits, proc: &Proc) -> &'static str {
 fn realtime_text(proc: &Proc) -> &'static str {
     match group_runtime() {
         _ if capabilities(proc) & CAP_SYS_NICE == 0 => {
-            "no real-time priority: programs that end at once may be missed; run as root, or with CAP_SYS_NICE"
+            "no real-time priority, programs that end at once may be missed; run as root, or with CAP_SYS_NICE"
         }
         Some(0) => {
-            "no real-time priority: programs that end at once may be missed; its control group has no share \
-             (CONFIG_RT_GROUP_SCHED): write one to the group's cpu.rt_runtime_us, or run in the root group"
+            "no real-time priority: its control group has no share (CONFIG_RT_GROUP_SCHED): \
+             write one to the group's cpu.rt_runtime_us, or run in the root group"
         }
         _ => {
-            "no real-time priority: programs that end at once may be missed; is sched_setscheduler allowed \
-             here (seccomp, RestrictRealtime=yes, a control group without CPU share)?"
+            "no real-time priority; is sched_setscheduler allowed here (seccomp, RestrictRealtime=yes)?"
         }
     }
 }
 
 /// The first capabilities that are in effect, a bit for each.
-pub fn capabilities(proc: &Proc) -> u32 {
+fn capabilities(proc: &Proc) -> u32 {
     let mut buffer = [0; 2048];
     let status = proc.read(c"self/status", &mut buffer).unwrap_or(&[]);
     let digits = proc::line(status, b"CapEff").unwrap_or(&[]);

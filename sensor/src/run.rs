@@ -17,17 +17,23 @@ use crate::proc::Proc;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::sys::{
     Control, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
-    device_events, lock_on_fault, lock_value, open, process_id, sleep_ms, thread_id,
+    device_events, lock_on_fault, lock_value, open, process_id, release_stack, sleep_ms, thread_id,
 };
 use crate::text::{number, plain, say};
 use crate::{limits, rules, source, status, writer};
 use error::Error;
 pub use start::pinnable;
 use start::start_writer;
-use threads::{SOCKET_BUFFER, Threads};
+pub use threads::SOCKET_BUFFER;
+use threads::Threads;
 
 /// How long forks that no exec follows may wait to be taken note of.
 const FORK_DELAY_MS: u32 = 20;
+/// The same where execs follow each other closely, whose handling takes note of forks too. A CPU that falls idle looks for a
+/// waiting task to run, and may find the one that is being read on another: this thread should make none fall idle.
+const BUSY_DELAY_MS: u32 = 250;
+/// How many execs between two visits are that close.
+const BUSY: u64 = 10;
 /// How long after a look at all processes the next may follow.
 const REFRESH_MS: u64 = 1000;
 /// How long to wait for the own child to be seen.
@@ -236,10 +242,14 @@ impl Watch {
             sleep_ms(100);
             explain(me);
         }
+        // Setting up took more than all that follows.
+        release_stack();
         // Where there are no such events, the timer looks.
         let devices = device_events().ok();
         let (mut overruns, mut refreshed) = (0, boot_ms());
+        let (mut execs, mut delay) = (0, FORK_DELAY_MS);
         let mut canary_at = boot_ms().saturating_add(self.canary_ms);
+        let mut look_at = boot_ms() + u64::from(LOOK_MS);
         loop {
             let control = self.control.as_ref().map(Control::fd);
             let files = [sensor.lineage.fd(), control, devices.as_ref()];
@@ -249,15 +259,21 @@ impl Watch {
                 Waited::Nothing => 0,
             };
             // Forks without an exec wake nobody for a while: one visit takes note of all that came since the last.
-            if ready & 1 != 0 && signals.wait([None; 3], FORK_DELAY_MS) == Waited::Signal {
+            if ready & 1 != 0 && signals.wait([None; 3], delay) == Waited::Signal {
                 return Ok(());
             }
             sensor.lineage.seen();
-            let seen = {
+            let (seen, handled) = {
                 let mut state = STATE.lock(me);
                 state.drain(sensor, &mut messages);
-                state.counters.overruns
+                (state.counters.overruns, state.counters.execs)
             };
+            delay = if handled - execs >= BUSY {
+                BUSY_DELAY_MS
+            } else {
+                FORK_DELAY_MS
+            };
+            execs = handled;
             // Events were lost: what is known is compared with what there is.
             if seen != overruns && boot_ms() - refreshed >= REFRESH_MS {
                 seed(sensor, me, true);
@@ -272,8 +288,9 @@ impl Watch {
                 let _ = devices.read(&mut [0; 64]);
                 self.threads.follow_cpus();
             }
-            if ready == 0 {
+            if boot_ms() >= look_at {
                 self.keeper.look(me);
+                look_at = boot_ms() + u64::from(LOOK_MS);
             }
             if boot_ms() >= canary_at {
                 self.canary(&mut messages);

@@ -1,5 +1,6 @@
 //! What all threads share, and what happens to it.
 
+mod ends;
 mod forks;
 mod seeds;
 
@@ -172,7 +173,7 @@ impl State {
                 child,
                 thread: false,
             } => self.forked(sensor, parent, child),
-            Notice::Exit { tid, pid } if tid == pid => self.lineage.exit(pid),
+            Notice::Exit { tid, pid, status } if tid == pid => self.ended(sensor, pid, status),
             Notice::Answer { .. } => self.answered = true,
             _ => {}
         });
@@ -193,9 +194,7 @@ impl State {
 
     /// What is known about the parent of a process that just called exec. One of which no fork was seen is looked up.
     pub fn parent(&mut self, sensor: &Sensor, pid: u32, facts: &mut Facts) -> (u32, bool) {
-        if sensor.source == Source::Fanotify {
-            self.ask_parent(sensor, pid);
-        } else if let Kin::Lost = self.lineage.parent(pid) {
+        if let Kin::Lost = self.lineage.parent(pid) {
             self.find_parent(sensor, pid);
         }
         facts.clear();

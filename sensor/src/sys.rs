@@ -32,7 +32,7 @@ pub use fd::{
     is_directory, is_terminal, make_directory, open, open_at, read_file, read_link, read_link_at,
     remove_directory, remove_file,
 };
-pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit};
+pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
 pub use mutex::{Guard, PiMutex};
 pub use once::Once;
 pub use perf::{Many, PerfRecord, PerfRing, Tells};

@@ -1,7 +1,7 @@
 //! How well the sensor sees, and what it has lost.
 
 /// How many things [`Health`] counts.
-pub const COUNTS: usize = 19;
+pub const COUNTS: usize = 20;
 
 /// How the sensor is: written at its start and end, after a loss, and now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +122,11 @@ pub enum Count {
     ParentUnknown,
     /// New processes.
     Forks,
-    /// Events that the kernel had no room for.
-    Dropped,
-    /// How often that came to pass.
+    /// Execs that the kernel had no room for.
+    ExecsDropped,
+    /// The same of forks and ends, which are then looked up.
+    ForksDropped,
+    /// How often the kernel had no room.
     Overruns,
     /// Alerts raised.
     Alerts,
@@ -157,7 +159,8 @@ pub const COUNT_NAMES: [&str; COUNTS] = [
     "denied",
     "parent_unknown",
     "forks",
-    "dropped",
+    "execs_dropped",
+    "forks_dropped",
     "overruns",
     "alerts",
     "alerts_lost",
@@ -240,7 +243,7 @@ mod tests {
     #[test]
     fn every_count_has_its_place() {
         assert_eq!(Count::CanariesMissed as usize, COUNTS - 1);
-        assert_eq!(COUNT_NAMES[Count::Dropped as usize], "dropped");
+        assert_eq!(COUNT_NAMES[Count::ExecsDropped as usize], "execs_dropped");
         assert_eq!(
             COUNT_NAMES[Count::TermsForgotten as usize],
             "terms_forgotten"

@@ -99,7 +99,7 @@ mod tests {
             serde_json::json!(["no_realtime", "loss"])
         );
         assert_eq!(json["peewit.health.execs"], 7);
-        assert_eq!(json["peewit.health.canaries_missed"], 25);
+        assert_eq!(json["peewit.health.canaries_missed"], 26);
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         assert!(line.starts_with(
             "2026-01-01T01:00:00.000Z health, loss: source perf, best effort (no_realtime, loss); execs 7; complete 8; "
         ));
-        assert!(line.ends_with("; canaries_missed 25"));
+        assert!(line.ends_with("; canaries_missed 26"));
         let whole = Health {
             limits: Limits::NONE,
             ..health()

@@ -1,6 +1,6 @@
 //! Whether a process has become another program yet.
 
-use super::{Executable, Proc, path};
+use super::{Arguments, Executable, Proc, path};
 use crate::sys::{Errno, Fd, Identity, identity_at, read_link_at};
 use crate::text::{Decimal, PathBuffer, number};
 
@@ -21,6 +21,21 @@ impl Proc {
         let link =
             PathBuffer::<24>::of(&[b"self/fd/", Decimal::new(file.number().into()).as_bytes()])?;
         read_link_at(&self.directory, link.as_c_str(), buffer).map(Executable::new)
+    }
+
+    /// Reads its arguments: those of an open file's program have a path already.
+    ///
+    /// # Errors
+    /// [`Errno::NOT_FOUND`] if there are none, as it is gone; [`Errno::TOO_LONG`] without the memory for them.
+    pub fn arguments(&self, pid: u32, into: &mut Arguments<'_>) -> Result<(), Errno> {
+        let file = self.file(pid, b"cmdline")?;
+        if into.begin(&file)? {
+            into.go_on(&file)?;
+        }
+        if into.block().is_empty() {
+            return Err(Errno::NOT_FOUND);
+        }
+        Ok(())
     }
 
     /// Where in its memory its arguments begin, and its parent. 0 without the right to trace it.

@@ -14,7 +14,7 @@ use crate::source::{Execs, Lineage, fanotify, perf};
 use crate::sys::{CpuSet, Memory, Once, pin_thread, realtime, reset_scheduling, start};
 
 /// Receive buffer of each socket: about 2,500 events.
-pub(super) const SOCKET_BUFFER: i32 = 1 << 20;
+pub const SOCKET_BUFFER: i32 = 1 << 20;
 
 /// The capture threads.
 pub(super) struct Threads {

@@ -20,9 +20,12 @@ pub const STACK: usize = 20 << 10;
 /// Files that wait for their process at a time.
 const MAX_PENDING: usize = 16;
 /// How long a file waits: an exec that takes longer, or fails, is told of by its path alone.
-const PATIENCE_MS: u64 = 100;
-/// How long a thread sleeps between two looks, so that the process can go on.
+const PATIENCE_MS: u64 = 500;
+/// How long a thread sleeps between two looks, so that the process can go on; longer if it seems not to.
 const NAP_US: u32 = 50;
+const LONG_NAP_US: u32 = 200;
+/// When it seems so.
+const SOON_MS: u64 = 10;
 /// How long it waits before it looks after itself.
 const TIMEOUT_MS: u32 = 5000;
 
@@ -165,12 +168,15 @@ pub fn run(group: &Group, worker: &mut Worker) {
     };
     let mut batch = OpenedBatch::new();
     loop {
-        if watch.pending.is_empty() {
-            if group.watched.wait(&group.mounts, TIMEOUT_MS) {
-                group.watch_all();
+        match watch.pending.last() {
+            // Files that are mounted anew are opened by nobody before.
+            None => {
+                if group.watched.wait(&group.mounts, TIMEOUT_MS) {
+                    group.watch_all();
+                }
             }
-        } else {
-            nap(NAP_US);
+            Some(newest) if newest.until_ms < boot_ms() + PATIENCE_MS - SOON_MS => nap(LONG_NAP_US),
+            Some(_) => nap(NAP_US),
         }
         let taken = group.watched.take(&mut batch, |opened| match opened {
             Opened::File { pid, file } if pid != 0 => watch.opened(pid, file, worker),
@@ -214,6 +220,8 @@ impl Watch<'_> {
         let Ok(identity) = identity(&file) else {
             return;
         };
+        // Its parent may be gone, or it itself, when it has become the program.
+        worker.meet(pid);
         let mut pending = Pending {
             pid,
             file,
@@ -234,7 +242,7 @@ impl Watch<'_> {
         if let Err(pending) = self.pending.push(pending) {
             // Too many at a time: the oldest has waited long enough.
             let oldest = self.pending.remove(0);
-            self.give_up(&oldest, worker);
+            worker.opened(oldest.pid, &oldest.file, false);
             // There is room now.
             let _ = self.pending.push(pending);
         }
@@ -261,7 +269,7 @@ impl Watch<'_> {
                         continue;
                     }
                     let done = self.pending.remove(place);
-                    worker.exec(pid, pid);
+                    worker.opened(pid, &done.file, true);
                     if self.read.is_full() {
                         self.read.pop_front();
                     }
@@ -272,7 +280,7 @@ impl Watch<'_> {
                 Err(Errno::DENIED) if !late => place += 1,
                 _ => {
                     let done = self.pending.remove(place);
-                    self.give_up(&done, worker);
+                    worker.opened(pid, &done.file, false);
                     self.completed(&done);
                 }
             }
@@ -286,11 +294,6 @@ impl Watch<'_> {
             }
             let _ = self.opening.push(pending.pid);
         }
-    }
-
-    /// Of an exec that was not seen to the end only the program is known.
-    fn give_up(&self, pending: &Pending, worker: &mut Worker) {
-        worker.opened(pending.pid, &pending.file);
     }
 }
 

@@ -34,6 +34,7 @@ impl State {
                     executable: Some(executable.path),
                     args: args.ok().map(|()| describer.arguments.block()),
                     parent: Parent::Lost,
+                    exit_code: None,
                     host_id: sensor.host_id,
                     late: Late::new(&sensor.proc, &mut buffer),
                 };
@@ -100,7 +101,7 @@ impl State {
     }
 
     /// Asks `/proc` for the parent of a process, of whose forks and ends nobody tells.
-    pub(super) fn ask_parent(&mut self, sensor: &Sensor, pid: u32) {
+    pub fn ask_parent(&mut self, sensor: &Sensor, pid: u32) {
         let Ok(status) = sensor.proc.status(pid) else {
             return;
         };

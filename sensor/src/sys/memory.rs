@@ -134,6 +134,25 @@ pub fn lock_on_fault() -> Result<(), Errno> {
     .map(drop)
 }
 
+/// Gives back what the calling thread's stack took up where it was deeper than now, up to 64 KiB.
+#[inline(never)]
+pub fn release_stack() {
+    const PAGE: usize = 4096;
+    const MOST: usize = 64 << 10;
+    let here = 0u8;
+    // What lies more than a page below the frame of this function is in use by nobody, whatever the page size.
+    let end =
+        (ptr::from_ref(&here).addr() & !(super::thread::page_size() - 1)).saturating_sub(PAGE);
+    let end = end & !(super::thread::page_size() - 1);
+    let start = ptr::without_provenance_mut(end.saturating_sub(MOST));
+    // SAFETY: below the stack pointer there is nothing that the program may use again without writing it first. Where
+    // nothing is mapped, nothing happens. Locked memory cannot be given back.
+    unsafe {
+        libc::munlock(start, MOST);
+        libc::madvise(start, MOST, libc::MADV_DONTNEED);
+    }
+}
+
 /// Keeps a value in memory, all of it.
 ///
 /// # Errors

@@ -92,10 +92,9 @@ pub fn start(
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: the memory is mapped, ours, and stays (the mapping is leaked once the thread runs). The entry
-    // lies at the lowest end of the stack, aligned; the new thread reads it first thing, long before the
-    // stack could grow down to it.
+    // lies where the buffer will be, a page at least and aligned; the new thread takes it out first thing.
     let error = unsafe {
-        let entry = bottom.add(guard).cast::<Entry>();
+        let entry = bottom.add(guard + stack).cast::<Entry>();
         entry.write(Entry {
             run,
             argument,
@@ -120,8 +119,13 @@ pub fn start(
 }
 
 extern "C" fn enter(entry: *mut c_void) -> *mut c_void {
-    // SAFETY: written by `start` for this thread alone.
-    let entry = unsafe { entry.cast::<Entry>().read() };
+    let place = entry.cast::<Entry>();
+    // SAFETY: written by `start` for this thread alone. The buffer is zero as if it had never been there.
+    let entry = unsafe {
+        let entry = place.read();
+        place.cast::<u8>().write_bytes(0, size_of::<Entry>());
+        entry
+    };
     // SAFETY: mapped, zero, for this thread alone, never given back.
     let buffer = unsafe { core::slice::from_raw_parts_mut(entry.buffer, entry.buffer_len) };
     (entry.run)(Start {
