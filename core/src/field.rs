@@ -87,7 +87,7 @@ fields! {
     ProcessEntityId = "process.entity_id", Keyword, Read;
     ProcessInteractive = "process.interactive", Number, Read;
     ProcessEnvVars = "process.env_vars", Keyword, Read;
-    ProcessExitCode = "process.exit_code", Number, Absent;
+    ProcessExitCode = "process.exit_code", Number, Captured;
     ProcessLogonId = "process.logon_id", Keyword, Read;
     ProcessCapabilitiesEffective = "process.thread.capabilities.effective", Keyword, Read;
     ProcessCapabilitiesPermitted = "process.thread.capabilities.permitted", Keyword, Read;
