@@ -141,66 +141,93 @@ fn the_seed_rules_alerts_are_those_of_a_device_and_of_scheduled_runs() {
     }
 }
 
-/// A pack of all public KQL rules of type query and new_terms, and their ids.
-fn public_kql_rules(folder: &Path) -> Option<(PathBuf, BTreeSet<String>)> {
-    let corpus = data("PEEWIT_CORPORA")?.join("elastic");
-    let mut ids = BTreeSet::new();
-    let mut arguments = vec!["compile".to_owned()];
-    for entry in fs::read_dir(&corpus).expect("rules") {
-        let path = entry.expect("a rule").path();
-        let text = fs::read_to_string(&path).expect("a rule");
-        if text.contains("language = \"kuery\"") && !text.contains("type = \"threshold\"") {
-            let id = text
-                .lines()
-                .find_map(|line| line.strip_prefix("rule_id = \"")?.strip_suffix('"'));
-            ids.insert(id.expect("a rule id").to_owned());
-            arguments.push(path.display().to_string());
-        }
-    }
-    assert_eq!(ids.len(), 42);
-    let pack = folder.join("public.pack");
-    arguments.extend(["-o".to_owned(), pack.display().to_string()]);
-    let output = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some((pack, ids))
+/// The ids in the first column of a list of rules that a golden is about.
+fn scope(path: &Path) -> BTreeSet<String> {
+    let list =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let first = |line: &str| line.split('\t').next().unwrap_or(line).to_owned();
+    list.lines().map(first).collect()
 }
 
+/// Every public rule at once, on every event of a known verdict.
 #[test]
-fn the_public_kql_rules_verdicts_are_upstreams() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (Some((pack, ids)), Some(fixtures)) =
-        (public_kql_rules(folder.path()), data("PEEWIT_FIXTURES"))
-    else {
+fn the_public_rules_verdicts_are_upstreams() {
+    let (Some(corpora), Some(fixtures)) = (data("PEEWIT_CORPORA"), data("PEEWIT_FIXTURES")) else {
         return;
     };
-    for (events, count) in [
-        ("elastic/events-visible", 5999),
-        ("elastic/newterms-visible", 434),
+    for (collection, list, events, golden_of, count) in [
+        (
+            "elastic",
+            "elastic/scope-single.tsv",
+            "elastic/events-visible",
+            "verdicts",
+            5999,
+        ),
+        (
+            "elastic",
+            "elastic/scope-single.tsv",
+            "real/fetched-visible",
+            "elastic.verdicts",
+            107,
+        ),
+        (
+            "sigma",
+            "sigma/scope.tsv",
+            "sigma/syn-visible",
+            "verdicts",
+            1000,
+        ),
+        (
+            "sigma",
+            "sigma/scope.tsv",
+            "sigma/extra-visible",
+            "verdicts",
+            2016,
+        ),
+        (
+            "sigma",
+            "sigma/scope.tsv",
+            "sigma/real-visible",
+            "verdicts",
+            84,
+        ),
     ] {
         let Some(lines) = replay(
-            &pack,
+            &corpora.join(collection),
             &fixtures.join(format!("{events}.ndjson")),
             &["--verdicts"],
         ) else {
             return;
         };
-        let golden = golden(&fixtures.join(format!("{events}.verdicts.ndjson")));
+        let golden = golden(&fixtures.join(format!("{events}.{golden_of}.ndjson")));
+        let scope = scope(&fixtures.join(list));
         assert_eq!(lines.len(), count);
         assert_eq!(
-            verdicts(&lines, None),
-            verdicts(&golden, Some(&ids)),
+            verdicts(&lines, Some(&scope)),
+            verdicts(&golden, Some(&scope)),
             "{events}"
         );
     }
-    let Some(lines) = replay(
-        &pack,
-        &fixtures.join("elastic/newterms-visible.ndjson"),
-        &["--novelty", "streaming"],
-    ) else {
+}
+
+/// The rules of type `new_terms`: their queries' verdicts, and the alerts of scheduled runs.
+#[test]
+fn the_public_new_terms_rules_alerts_are_upstreams() {
+    let (Some(corpora), Some(fixtures)) = (data("PEEWIT_CORPORA"), data("PEEWIT_FIXTURES")) else {
+        return;
+    };
+    let rules = corpora.join("elastic");
+    let events = fixtures.join("elastic/newterms-visible.ndjson");
+    let Some(lines) = replay(&rules, &events, &["--verdicts"]) else {
+        return;
+    };
+    let golden_verdicts = golden(&fixtures.join("elastic/newterms-visible.verdicts.ndjson"));
+    let known = verdicts(&golden_verdicts, None);
+    let ids: BTreeSet<String> = known.values().flatten().cloned().collect();
+    assert_eq!((lines.len(), ids.len()), (434, 38));
+    assert_eq!(verdicts(&lines, Some(&ids)), known);
+
+    let Some(lines) = replay(&rules, &events, &["--novelty", "streaming"]) else {
         return;
     };
     let lines: Vec<Value> = lines
