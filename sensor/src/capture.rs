@@ -61,7 +61,10 @@ pub fn run(start: Start) {
         favour()
     };
     let (small, path) = start.buffer.split_at_mut(PATH_MAX);
-    let me = thread_id();
+    let mut me = thread_id();
+    if capture.realtime && capture.cpu.is_some() {
+        me = me.with_realtime();
+    }
     capture.thread.store(me.number(), Ordering::Relaxed);
     let mut worker = Worker {
         sensor,

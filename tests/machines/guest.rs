@@ -141,7 +141,7 @@ impl Guest {
         ] {
             initramfs.link(&format!("bin/{tool}"), "busybox");
         }
-        for name in ["peewit", "storm", "nop", "dropper"] {
+        for name in ["peewit", "storm", "nop", "dropper", "silence"] {
             let path = program(&format!("{}/release/{name}", self.kind.target()))?;
             initramfs.program(&format!("bin/{name}"), &read(path));
         }

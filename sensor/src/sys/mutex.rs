@@ -6,13 +6,16 @@
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::clock::monotonic_ns;
 use super::{Errno, ThreadId};
 
-/// How long a thread tries for the lock before it sleeps: as long as the longest usual hold, a walk up a process' parents.
-const SPIN_NS: u64 = 1_000_000;
+/// How long a thread tries for the lock before it sleeps, if the owner may be in want of this CPU.
+const SPIN_NS: u64 = 100_000;
+/// The same if it is a real-time thread, which has its own and will not keep the lock for long: an emulated machine may
+/// take that much time for it.
+const REALTIME_SPIN_NS: u64 = 50_000_000;
 /// How often it tries between two looks at the clock.
 const TRIES: u32 = 16;
 
@@ -20,6 +23,8 @@ const TRIES: u32 = 16;
 pub struct PiMutex<T> {
     /// 0, or the owner's thread id; the kernel adds FUTEX_WAITERS.
     owner: AtomicU32,
+    /// Whether the owner has real-time priority.
+    realtime: AtomicBool,
     value: UnsafeCell<T>,
 }
 
@@ -31,6 +36,7 @@ impl<T> PiMutex<T> {
     pub const fn new(value: T) -> Self {
         Self {
             owner: AtomicU32::new(0),
+            realtime: AtomicBool::new(false),
             value: UnsafeCell::new(value),
         }
     }
@@ -39,6 +45,9 @@ impl<T> PiMutex<T> {
     pub fn lock(&self, me: ThreadId) -> Guard<'_, T> {
         if !self.take(me) {
             self.wait(me);
+        }
+        if me.is_realtime() {
+            self.realtime.store(true, Ordering::Relaxed);
         }
         Guard { mutex: self, me }
     }
@@ -52,9 +61,16 @@ impl<T> PiMutex<T> {
     #[cold]
     fn wait(&self, me: ThreadId) {
         // Not asleep at once: while a capture thread sleeps, programs on its CPU go on unread. The lock is held for some
-        // microseconds at a time, nearly always by a thread on another CPU.
-        let until = monotonic_ns() + SPIN_NS;
-        while monotonic_ns() < until {
+        // microseconds at a time, nearly always by a capture thread on another CPU.
+        let start = monotonic_ns();
+        loop {
+            let most = match self.realtime.load(Ordering::Relaxed) {
+                true => REALTIME_SPIN_NS,
+                false => SPIN_NS,
+            };
+            if monotonic_ns() - start > most {
+                break;
+            }
             for _ in 0..TRIES {
                 if self.owner.load(Ordering::Relaxed) == 0 && self.take(me) {
                     return;
@@ -78,6 +94,9 @@ impl<T> PiMutex<T> {
     }
 
     fn unlock(&self, me: ThreadId) {
+        if me.is_realtime() {
+            self.realtime.store(false, Ordering::Relaxed);
+        }
         if self
             .owner
             .compare_exchange(me.number(), 0, Ordering::Release, Ordering::Relaxed)

@@ -10,6 +10,7 @@ use super::{Errno, Mapping};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadId {
     number: u32,
+    realtime: bool,
     /// Not to be handed to another thread.
     not_send: core::marker::PhantomData<*const ()>,
 }
@@ -19,6 +20,19 @@ impl ThreadId {
     pub const fn number(self) -> u32 {
         self.number
     }
+
+    /// The same, known to have real-time priority and a CPU of its own.
+    pub const fn with_realtime(self) -> Self {
+        Self {
+            realtime: true,
+            ..self
+        }
+    }
+
+    /// Whether it is known to have real-time priority.
+    pub const fn is_realtime(self) -> bool {
+        self.realtime
+    }
 }
 
 /// The calling thread's id.
@@ -27,6 +41,7 @@ pub fn thread_id() -> ThreadId {
     let number = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
     ThreadId {
         number,
+        realtime: false,
         not_send: core::marker::PhantomData,
     }
 }
