@@ -243,6 +243,33 @@ fn the_public_new_terms_rules_alerts_are_upstreams() {
     );
 }
 
+/// The sequences: the events of their stages, in order.
+#[test]
+fn the_public_sequences_are_upstreams() {
+    let (Some(corpora), Some(fixtures)) = (data("PEEWIT_CORPORA"), data("PEEWIT_FIXTURES")) else {
+        return;
+    };
+    let events = fixtures.join("elastic/sequences-visible.ndjson");
+    let Some(lines) = replay(&corpora.join("elastic"), &events, &[]) else {
+        return;
+    };
+    let sorted = |mut sequences: Vec<(String, Value)>| {
+        sequences.sort_by_key(|(rule, events)| (rule.clone(), events.to_string()));
+        sequences
+    };
+    let found = lines
+        .iter()
+        .filter(|line| line["peewit.sequence"].is_array())
+        .map(|line| (text(&line["rule.id"]), line["peewit.sequence"].clone()));
+    let golden = golden(&fixtures.join("elastic/sequences-visible.golden.ndjson"));
+    let expected = golden
+        .iter()
+        .map(|line| (text(&line["rule"]), line["events"].clone()));
+    let expected = sorted(expected.collect());
+    assert_eq!(expected.len(), 304);
+    assert_eq!(sorted(found.collect()), expected);
+}
+
 /// Runs `peewitctl` where it has to fail: gives what it said; nothing may be on its standard output.
 fn refused(arguments: &[&str]) -> Option<String> {
     let output = run(arguments)?;

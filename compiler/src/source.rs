@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use peewit_core::field::{Cost, Field};
 
+use crate::assemble::assemble;
 use crate::diagnostic::{Diagnostic, Located};
 use crate::expr::Node;
 use crate::rule::Rule;
@@ -132,10 +133,14 @@ impl Sources {
                         let at = text.find(&rule.id).unwrap_or(0);
                         Located::new(at..at + rule.id.len(), message)
                     }
-                    None => {
-                        self.rules.push((path.to_path_buf(), rule));
-                        continue;
-                    }
+                    // One that a pack has no room for would refuse all others too.
+                    None => match assemble(std::slice::from_ref(&rule), 0) {
+                        Ok(_) => {
+                            self.rules.push((path.to_path_buf(), rule));
+                            continue;
+                        }
+                        Err(error) => Located::new(0..0, error.to_string()),
+                    },
                 },
                 Err(error) => error,
             };
