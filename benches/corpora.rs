@@ -11,6 +11,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
@@ -123,7 +124,7 @@ impl Event for Asked<'_> {
 
 /// Rules as a pack.
 fn compile(paths: &[PathBuf]) -> (Vec<u8>, usize) {
-    let sources = Sources::read(paths);
+    let sources = Sources::read(paths, &Mapping::default());
     for refused in &sources.refused {
         eprintln!("not taken: {}", refused.diagnostic.line());
     }

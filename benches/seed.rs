@@ -14,6 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use peewit_compiler::assemble;
 use peewit_compiler::expr::{Atom, Node, Test, Token};
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Block, Event, Values, base_name};
@@ -281,7 +282,7 @@ fn benchmark(criterion: &mut Criterion) {
         env!("CARGO_MANIFEST_DIR"),
         "/../rules/suspicious_system_commands_by_unknown_executable.toml"
     );
-    let sources = Sources::read(&[folder]);
+    let sources = Sources::read(&[folder], &Mapping::default());
     let rule = sources.rules[0].1.clone();
     let bytes = assemble(std::slice::from_ref(&rule), 0).expect("a pack");
     let engine = Engine::new(Pack::parse(&bytes).expect("a pack"), Limits::Device);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use peewit_compiler::assemble;
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 
 /// The build number of the pack: raised with each release whose rules differ.
@@ -53,7 +54,7 @@ fn fail(error: &str) -> ExitCode {
 }
 
 fn compile(rules: &PathBuf) -> Result<Vec<u8>, String> {
-    let sources = Sources::read(&[rules]);
+    let sources = Sources::read(&[rules], &Mapping::default());
     if let Some(refused) = sources.refused.first() {
         return Err(refused.diagnostic.to_string());
     }

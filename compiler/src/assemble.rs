@@ -7,8 +7,8 @@ use peewit_core::automaton::MAX_WORDS;
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_STAGES,
-    MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
+    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
+    MAX_STAGES, MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
 };
 
 use crate::automata::{Item, Trie, When};
@@ -319,9 +319,11 @@ impl Writer {
         section.extend(list.to_le_bytes());
         let (slot, whole) = match tried {
             Tried::Rest => (NO_SLOT, 0),
-            Tried::Whole(slot) => (slot, 1),
+            Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
         };
-        section.extend([u8::from(fold), slot, whole, 0]);
+        let folds = if fold { pack::GLOB_FOLDS } else { 0 };
+        section.extend([folds | whole, 0]);
+        section.extend(slot.to_le_bytes());
         Ok(GLOB | number as u16)
     }
 
@@ -518,7 +520,7 @@ enum Tried {
     /// On what follows the literal that was found.
     Rest,
     /// On the whole value; with a slot only the first time that the literal was found.
-    Whole(u8),
+    Whole(u16),
 }
 
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
@@ -527,7 +529,7 @@ struct Patterns {
     anchored: [Trie; 2],
     reversed: [Trie; 2],
     unanchored: [Trie; 2],
-    slots: u8,
+    slots: u16,
     /// Whether an unanchored automaton ignores case: then it also looks for the case-sensitive patterns, for it is
     /// one walk less.
     folds: bool,
@@ -583,20 +585,38 @@ impl Patterns {
             inner
         };
         let trie = usize::from(self.folds);
-        if alone && exact {
+        let part = rarest(&inner);
+        if alone && exact && part.len() == inner.len() {
             self.unanchored[trie].insert(&inner, When::Here, atoms());
         } else {
             bounded(
                 "patterns with several wildcards inside the values of one field",
                 usize::from(self.slots) + 1,
-                usize::from(NO_SLOT),
+                MAX_SLOTS,
             )?;
             let item = writer.glob(tokens, pattern.fold, Tried::Whole(self.slots), numbers)?;
             self.slots += 1;
-            self.unanchored[trie].insert(&inner, When::Here, [item]);
+            self.unanchored[trie].insert(part, When::Here, [item]);
         }
         Ok(())
     }
+}
+
+/// The part of a long literal that is looked for: an unanchored automaton takes eight bytes for each byte of it.
+fn rarest(literal: &[u8]) -> &[u8] {
+    const LENGTH: usize = 5;
+    let rarity = |part: &[u8]| -> u32 {
+        let rarity = |byte: &u8| match byte {
+            b' ' | b'/' | b'-' | b'.' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,
+            b'a'..=b'z' | b'A'..=b'Z' => 2,
+            b'0'..=b'9' => 3,
+            _ => 4,
+        };
+        part.iter().map(rarity).sum()
+    };
+    // Of equals the first: the search goes on until one is seen.
+    let parts = literal.windows(LENGTH).rev();
+    parts.max_by_key(|part| rarity(part)).unwrap_or(literal)
 }
 
 /// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search

@@ -84,8 +84,8 @@ struct Cardinality {
 }
 
 /// Kibana's defaults (`from`, `interval` of the detection engine's rule schema).
-const DEFAULT_LOOKBACK_S: u32 = 6 * 60;
-const DEFAULT_INTERVAL_S: u32 = 5 * 60;
+pub(crate) const DEFAULT_LOOKBACK_S: u32 = 6 * 60;
+pub(crate) const DEFAULT_INTERVAL_S: u32 = 5 * 60;
 
 /// Reads a rule file. Spans of errors are byte offsets within its text.
 ///

@@ -51,13 +51,17 @@ pub struct Stage {
 /// Parses a query. Spans of errors are byte offsets within it.
 ///
 /// # Errors
-/// Bad syntax, an unknown field or function, a test that does not fit its field, parentheses nested
-/// deeper than [`MAX_DEPTH`], a sequence whose stages do not fit together.
+/// Bad syntax, pipes, an unknown function, an unknown field (but one with a `?` in front is simply missing), a test
+/// that does not fit its field, parentheses nested deeper than [`MAX_DEPTH`], a sequence whose stages do not fit together.
 pub fn parse(query: &str) -> Result<Query, Located> {
     check_depth(query)?;
     let mut pairs = Grammar::parse(Rule::query, query)
         .map_err(|error| syntax::error(query, error, describe))?;
-    match pairs.next() {
+    let first = pairs.next();
+    if let Some(pipe) = pairs.find(|pair| pair.as_rule() == Rule::pipe) {
+        return Err(Located::new(span(&pipe), "pipes are not supported"));
+    }
+    match first {
         Some(pair) if pair.as_rule() == Rule::event => event(pair).map(Query::Event),
         Some(pair) => sequence(pair),
         None => Err(Located::new(0..query.len(), "an empty query")),
@@ -136,7 +140,7 @@ fn event(pair: Pair<Rule>) -> Result<Expr, Located> {
     let (Some(category), Some(condition)) = (inner.next(), inner.next()) else {
         unreachable!("the grammar gives both")
     };
-    let condition = any_of(condition)?;
+    let condition = any_of(condition, false)?;
     match category.as_str() {
         "any" => Ok(condition),
         "process" => Ok(Expr::And(vec![
@@ -206,7 +210,7 @@ fn stage(pair: Pair<Rule>, common: &[Field]) -> Result<(Stage, usize), Located> 
 }
 
 fn keys(pair: Pair<Rule>) -> Result<Vec<Field>, Located> {
-    parts(pair).map(|pair| field(&pair)).collect()
+    parts(pair).map(|pair| known(&pair)).collect()
 }
 
 fn runs(pair: Pair<Rule>) -> Result<usize, Located> {
@@ -236,29 +240,30 @@ fn maxspan(pair: Pair<Rule>) -> Result<u64, Located> {
     time.ok_or_else(|| Located::new(at, "maxspan is a number and a unit (ms, s, m, h, d)"))
 }
 
-fn any_of(pair: Pair<Rule>) -> Result<Expr, Located> {
+/// A condition or, if it is `negated`, its negation: which is that of its tests, as what a test over a function gives
+/// for a missing field does not turn round.
+fn any_of(pair: Pair<Rule>, negated: bool) -> Result<Expr, Located> {
     let all_of = |pair: Pair<Rule>| {
-        let operands = parts(pair).map(operand);
-        Ok(join(operands.collect::<Result<_, _>>()?, true))
+        let operands = parts(pair).map(|pair| operand(pair, negated));
+        Ok(join(operands.collect::<Result<_, _>>()?, !negated))
     };
     let alternatives = parts(pair).map(all_of);
-    Ok(join(alternatives.collect::<Result<_, _>>()?, false))
+    Ok(join(alternatives.collect::<Result<_, _>>()?, negated))
 }
 
-fn operand(pair: Pair<Rule>) -> Result<Expr, Located> {
-    let mut negations = 0;
+fn operand(pair: Pair<Rule>, mut negated: bool) -> Result<Expr, Located> {
     for inner in pair.into_inner() {
         match inner.as_rule() {
-            Rule::kw_not => negations += 1,
-            Rule::any_of => return Ok(negate(any_of(inner)?, negations)),
-            _ => return test(inner, negations),
+            Rule::kw_not => negated = !negated,
+            Rule::any_of => return any_of(inner, negated),
+            _ => return test(inner, negated),
         }
     }
     unreachable!("the grammar gives one of both")
 }
 
-/// A test, behind so many `not`.
-fn test(pair: Pair<Rule>, mut negations: usize) -> Result<Expr, Located> {
+/// A test, or its negation.
+fn test(pair: Pair<Rule>, mut negated: bool) -> Result<Expr, Located> {
     let whole = span(&pair);
     let mut inner = pair.into_inner();
     let Some(left) = inner.next() else {
@@ -267,15 +272,21 @@ fn test(pair: Pair<Rule>, mut negations: usize) -> Result<Expr, Located> {
     let right = inner.next();
     let expr = match (left.as_rule(), right) {
         (Rule::function, right) => {
-            let (of, expr) = function(left, right)?;
             // Of a field that is missing a function says nothing, and its negation neither.
-            return Ok(match negations % 2 {
-                0 => expr,
-                _ => Expr::And(vec![exists(of), Expr::Not(Box::new(expr))]),
+            return Ok(match (function(left, right)?, negated) {
+                (Some((of, expr)), true) => Expr::And(vec![exists(of), Expr::Not(Box::new(expr))]),
+                (Some((_, expr)), false) => expr,
+                (None, _) => nothing(),
             });
         }
+        (Rule::field, right) if field(&left)?.is_none() => {
+            if let Some(right) = right {
+                negated ^= holds_if_missing(right);
+            }
+            nothing()
+        }
         (Rule::field, None) => {
-            let field = field(&left)?;
+            let field = known(&left)?;
             if field.ty() != Type::Number {
                 return Err(Located::new(whole, "a condition needs an operator"));
             }
@@ -283,14 +294,14 @@ fn test(pair: Pair<Rule>, mut negations: usize) -> Result<Expr, Located> {
         }
         (Rule::field, Some(right)) => match right.as_rule() {
             Rule::listed => {
-                let (expr, negated) = listed(field(&left)?, right)?;
-                negations += usize::from(negated);
+                let (expr, not) = listed(known(&left)?, right)?;
+                negated ^= not;
                 expr
             }
-            Rule::matched => matched(field(&left)?, right)?,
+            Rule::matched => matched(known(&left)?, right)?,
             _ => {
-                let (expr, negated) = compared(field(&left)?, right)?;
-                negations += usize::from(negated);
+                let (expr, not) = compared(known(&left)?, right)?;
+                negated ^= not;
                 expr
             }
         },
@@ -301,7 +312,22 @@ fn test(pair: Pair<Rule>, mut negations: usize) -> Result<Expr, Located> {
             ));
         }
     };
-    Ok(negate(expr, negations))
+    Ok(negate(expr, usize::from(negated)))
+}
+
+/// Whether a test holds of a field that is missing: `not in`, `!=`, `== null`.
+fn holds_if_missing(right: Pair<Rule>) -> bool {
+    match right.as_rule() {
+        Rule::listed => right
+            .into_inner()
+            .any(|inner| inner.as_rule() == Rule::negated),
+        Rule::compared => {
+            let (operator, value) = operator_and_value(right);
+            (operator.as_str() == "!=") != (value.as_str() == "null")
+                && matches!(operator.as_str(), "==" | "!=")
+        }
+        _ => false,
+    }
 }
 
 /// `FIELD in (...)`, and whether it is negated.
@@ -346,7 +372,7 @@ fn matched(field: Field, pair: Pair<Rule>) -> Result<Expr, Located> {
                 .map(Test::Regex)
                 .map_err(|message| Located::new(at, message))
         } else {
-            Ok(Test::Pattern(glob(&text, fold)))
+            Ok(Test::glob(text.bytes().map(wildcard), fold))
         }
     });
     let tests = tests.map(|test| test.map(|test| Expr::Is(field, test)));
@@ -386,8 +412,8 @@ fn operator_and_value(pair: Pair<Rule>) -> (Pair<Rule>, Pair<Rule>) {
     }
 }
 
-/// The field that a function is about, and the condition.
-fn function(pair: Pair<Rule>, right: Option<Pair<Rule>>) -> Result<(Field, Expr), Located> {
+/// The field that a function is about, and the condition; `None` if a field is always missing.
+fn function(pair: Pair<Rule>, right: Option<Pair<Rule>>) -> Result<Option<(Field, Expr)>, Located> {
     let whole = span(&pair);
     let (mut name, mut fold, mut arguments) = (String::new(), false, Vec::new());
     for inner in pair.into_inner() {
@@ -397,13 +423,18 @@ fn function(pair: Pair<Rule>, right: Option<Pair<Rule>>) -> Result<(Field, Expr)
             _ => arguments.push(inner),
         }
     }
-    match (name.as_str(), arguments.as_slice(), right) {
+    for argument in &arguments {
+        if argument.as_rule() == Rule::field && field(argument)?.is_none() {
+            return Ok(None);
+        }
+    }
+    let found = match (name.as_str(), arguments.as_slice(), right) {
         ("length", [argument], Some(right)) if right.as_rule() == Rule::compared => {
             let field = text_field(argument)?;
             let (operator, value) = operator_and_value(right);
             let number = whole_number(&value)?;
             let length = |low, high| Expr::Is(field, Test::Length(low, high));
-            Ok((
+            (
                 field,
                 match operator.as_str() {
                     "==" => length(number, number),
@@ -416,12 +447,13 @@ fn function(pair: Pair<Rule>, right: Option<Pair<Rule>>) -> Result<(Field, Expr)
                         length(low, high)
                     }
                 },
-            ))
+            )
         }
         ("startsWith" | "endsWith" | "stringContains", [argument, part], None) => {
             let field = text_field(argument)?;
             if part.as_rule() == Rule::field && name == "startsWith" && !fold {
-                return Ok((field, Expr::Is(field, Test::BeginsWith(text_field(part)?))));
+                let test = Test::BeginsWith(text_field(part)?);
+                return Ok(Some((field, Expr::Is(field, test))));
             }
             let Some(text) = text_of(part)? else {
                 return Err(Located::new(span(part), "a string is needed here"));
@@ -430,17 +462,20 @@ fn function(pair: Pair<Rule>, right: Option<Pair<Rule>>) -> Result<(Field, Expr)
             let tokens = run(name != "startsWith")
                 .chain(text.bytes().map(Token::Byte))
                 .chain(run(name != "endsWith"));
-            Ok((field, is(field, Pattern::new(tokens, fold))))
+            (field, is(field, Pattern::new(tokens, fold)))
         }
-        ("length" | "startsWith" | "endsWith" | "stringContains", ..) => Err(Located::new(
-            whole,
-            "write length(field) > 9, startsWith(field, \"text\"), endsWith or stringContains",
-        )),
-        _ => Err(Located::new(
-            whole,
-            format!("the function `{name}` is not supported"),
-        )),
-    }
+        ("length" | "startsWith" | "endsWith" | "stringContains", ..) => {
+            return Err(Located::new(
+                whole,
+                "write length(field) > 9, startsWith(field, \"text\"), endsWith or stringContains",
+            ));
+        }
+        _ => {
+            let message = format!("the function `{name}` is not supported");
+            return Err(Located::new(whole, message));
+        }
+    };
+    Ok(Some(found))
 }
 
 /// The numbers that compare so with one.
@@ -490,13 +525,12 @@ fn whole_number(literal: &Pair<Rule>) -> Result<i64, Located> {
         .map_err(|_| Located::new(span(literal), "a whole number is needed here"))
 }
 
-fn glob(text: &str, fold: bool) -> Pattern {
-    let tokens = text.bytes().map(|byte| match byte {
+fn wildcard(byte: u8) -> Token {
+    match byte {
         b'*' => Token::Run,
         b'?' => Token::One,
         byte => Token::Byte(byte),
-    });
-    Pattern::new(tokens, fold)
+    }
 }
 
 fn is(field: Field, pattern: Pattern) -> Expr {
@@ -510,7 +544,21 @@ fn exists(field: Field) -> Expr {
     }
 }
 
-fn field(pair: &Pair<Rule>) -> Result<Field, Located> {
+/// What never holds.
+fn nothing() -> Expr {
+    Expr::Is(Field::ProcessPid, Test::Range(1, 0))
+}
+
+/// A field; `None` for an unknown one that may be missing.
+fn field(pair: &Pair<Rule>) -> Result<Option<Field>, Located> {
+    match pair.as_str().strip_prefix('?') {
+        Some(name) => Ok(Field::from_name(name.trim_start())),
+        None => known(pair).map(Some),
+    }
+}
+
+/// A field that has to exist.
+fn known(pair: &Pair<Rule>) -> Result<Field, Located> {
     let name = pair.as_str().trim_start_matches('?');
     Field::from_name(name)
         .ok_or_else(|| Located::new(span(pair), format!("no such process field: {name}")))
@@ -520,7 +568,7 @@ fn text_field(pair: &Pair<Rule>) -> Result<Field, Located> {
     if pair.as_rule() != Rule::field {
         return Err(Located::new(span(pair), "a field is needed here"));
     }
-    let field = field(pair)?;
+    let field = known(pair)?;
     if field.ty() == Type::Number {
         let message = format!("{} is a number, not text", field.name());
         return Err(Located::new(span(pair), message));

@@ -1,6 +1,7 @@
 //! A rule's condition, whatever language it was written in.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use peewit_core::field::Field;
 pub use peewit_core::glob::Token;
@@ -44,6 +45,27 @@ impl Pattern {
     pub fn exists() -> Self {
         Self::new([Token::Run], false)
     }
+
+    /// The same as a regular expression over whole values, `one` in place of a [`Token::One`].
+    fn regex(&self, one: &str) -> String {
+        let mut regex = String::from("(?s-u)");
+        for token in &self.tokens {
+            let _ = match token {
+                Token::Run => write!(regex, r"[\x00-\xFF]*"),
+                Token::One => write!(regex, "{one}"),
+                Token::Byte(byte) if self.fold && byte.is_ascii_alphabetic() => {
+                    write!(
+                        regex,
+                        "[{0}{1}]",
+                        char::from(*byte),
+                        char::from(byte.to_ascii_uppercase())
+                    )
+                }
+                Token::Byte(byte) => write!(regex, r"\x{byte:02X}"),
+            };
+        }
+        regex
+    }
 }
 
 /// What one value is tested for.
@@ -78,6 +100,16 @@ impl Test {
             self,
             Self::Length(..) | Self::Regex(_) | Self::BeginsWith(_)
         )
+    }
+
+    /// A glob as the rule languages have it: one `?` is one character, of as many bytes as it takes.
+    pub fn glob(tokens: impl IntoIterator<Item = Token>, fold: bool) -> Self {
+        let pattern = Pattern::new(tokens, fold);
+        if pattern.tokens.contains(&Token::One) {
+            Self::Regex(pattern.regex(r"[^\x80-\xBF][\x80-\xBF]*"))
+        } else {
+            Self::Pattern(pattern)
+        }
     }
 
     /// The same test in its cheapest form.
@@ -267,6 +299,20 @@ mod tests {
             Expr::Not(Box::new(is(name, "b"))),
         ]);
         assert_eq!(Node::new(&expr), neither);
+    }
+
+    #[test]
+    fn a_single_character_takes_as_many_bytes_as_it_has() {
+        let tokens = [Token::Byte(b'a'), Token::One, Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Regex(r"(?s-u)[aA][^\x80-\xBF][\x80-\xBF]*[\x00-\xFF]*".into())
+        );
+        let tokens = [Token::Byte(b'a'), Token::Run];
+        assert_eq!(
+            Test::glob(tokens, true),
+            Test::Pattern(Pattern::new(tokens, true))
+        );
     }
 
     /// Two clauses may be satisfied by different values: they must stay two.

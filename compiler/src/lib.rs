@@ -2,8 +2,8 @@
 //!
 //! A host library: it reads rule text, which no device ever does. The way of a rule:
 //!
-//! `source` (files) -> `elastic` (a `rule`) -> `kql` (its query) -> `expr` (a condition in normal form) -> `plan`
-//! (triggers, order, jumps), `automata` (the patterns of each field), `dfa` and `guard` (regular expressions) -> `assemble`
+//! `source` (files) -> `elastic` or `sigma` (a `rule`) -> `kql` or `eql` (an Elastic rule's query; `lucene` its regular
+//! expressions) -> `expr` (a condition in normal form) -> `plan` (triggers, order, jumps), `automata` (the patterns of each field), `dfa` and `guard` (regular expressions) -> `assemble`
 //! (the pack).
 
 mod assemble;
@@ -18,7 +18,9 @@ pub mod kql;
 mod lucene;
 mod plan;
 pub mod rule;
+pub mod sigma;
 pub mod source;
 mod syntax;
+mod yaml;
 
 pub use assemble::{TooLarge, assemble};

@@ -131,7 +131,7 @@ impl Parser<'_> {
                     Some((false, bytes)) => {
                         let _ = write!(self.out, "[{bytes}]");
                     }
-                    None => self.literal(c),
+                    None => self.escaped(c)?,
                 },
                 None => return Err("a backslash at the end of a regular expression".to_owned()),
             },
@@ -148,6 +148,15 @@ impl Parser<'_> {
             Some(c) => self.literal(c),
             None => {}
         }
+        Ok(())
+    }
+
+    /// A character behind a backslash. A letter there would have to mean something.
+    fn escaped(&mut self, c: char) -> Result<(), String> {
+        if c.is_ascii_alphabetic() {
+            return Err(meaningless(c));
+        }
+        self.literal(c);
         Ok(())
     }
 
@@ -187,6 +196,7 @@ impl Parser<'_> {
                             first = false;
                             continue;
                         }
+                        None if c.is_ascii_alphabetic() => return Err(meaningless(c)),
                         None => c,
                     }
                 }
@@ -233,12 +243,17 @@ impl Parser<'_> {
     }
 }
 
+fn meaningless(c: char) -> String {
+    format!("`\\{c}` in a regular expression means nothing")
+}
+
 /// The characters of a letter behind a backslash, and whether all others are meant.
 fn shorthand(c: char) -> Option<(bool, &'static str)> {
     let bytes = match c.to_ascii_lowercase() {
         'd' => "0-9",
         'w' => "0-9A-Za-z_",
-        's' => r"\x09-\x0D\x20",
+        // As Lucene has it: no form feed, no vertical tab.
+        's' => r"\x09\x0A\x0D\x20",
         _ => return None,
     };
     Some((c.is_ascii_uppercase(), bytes))
@@ -261,7 +276,7 @@ mod tests {
                 false,
                 r"(?s-u)(?:(?:[^\x80-\xBF\x20-\x20][\x80-\xBF]*)+)",
             ),
-            (r"[a-z\s]", true, r"(?s-u)(?:[\x61-\x7A\x09-\x0D\x20])"),
+            (r"[a-z\s]", true, r"(?s-u)(?:[\x61-\x7A\x09\x0A\x0D\x20])"),
             ("[k-]", true, r"(?s-u)(?:[\x6B-\x6B\x4B-\x4B\x2D-\x2D])"),
             (r"\w{1,3}", false, "(?s-u)(?:(?:[0-9A-Za-z_]){1,3})"),
             ("a|(b)", false, r"(?s-u)(?:(?:\x61)|(?:(?:\x62)))"),
@@ -282,6 +297,8 @@ mod tests {
             ("[\u{e9}]", "only ASCII"),
             ("[z-a]", "`z-a` goes backwards"),
             ("a\\", "a backslash at the end"),
+            (r"\b", r"`\b` in a regular expression means nothing"),
+            (r"[\b]", r"`\b` in a regular expression means nothing"),
         ] {
             let error = parse(pattern, false).unwrap_err();
             assert!(error.starts_with(message), "{pattern}: {error}");

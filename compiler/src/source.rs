@@ -6,20 +6,21 @@ use std::{fs, io};
 use peewit_core::field::{Cost, Field};
 
 use crate::diagnostic::{Diagnostic, Located};
-use crate::elastic;
 use crate::expr::Node;
 use crate::rule::Rule;
+use crate::sigma::mapping::Mapping;
+use crate::{elastic, sigma};
 
 /// What came of a number of files.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// The rules, each with its file, in the order of their ids.
     pub rules: Vec<(PathBuf, Rule)>,
-    /// Files that gave no rule, in the order they were read.
+    /// What gave no rule, in the order they were read.
     pub refused: Vec<Refused>,
 }
 
-/// A file that gave no rule.
+/// A file, or one of the documents in it, that gave no rule.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
@@ -28,14 +29,32 @@ pub struct Refused {
     pub named: bool,
 }
 
+/// What a file's name says of its form.
+#[derive(Clone, Copy)]
+enum Format {
+    Elastic,
+    Sigma,
+}
+
+impl Format {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "toml" => Some(Self::Elastic),
+            "yml" | "yaml" => Some(Self::Sigma),
+            _ => None,
+        }
+    }
+}
+
 impl Sources {
-    /// Reads rule files, and the `.toml` files of folders and of the folders in them.
+    /// Reads rule files, and those of folders and of the folders in them: Elastic's `.toml`, Sigma's `.yml` and
+    /// `.yaml`. `mapping` says what Sigma's fields are.
     ///
     /// The order of `paths` does not matter to the pack that comes of it: rules are ordered by id.
-    pub fn read(paths: &[impl AsRef<Path>]) -> Self {
+    pub fn read(paths: &[impl AsRef<Path>], mapping: &Mapping) -> Self {
         let mut sources = Self::default();
         for path in paths {
-            sources.read_path(path.as_ref());
+            sources.read_path(path.as_ref(), mapping);
         }
         sources
             .rules
@@ -43,9 +62,9 @@ impl Sources {
         sources
     }
 
-    fn read_path(&mut self, path: &Path) {
+    fn read_path(&mut self, path: &Path, mapping: &Mapping) {
         if !path.is_dir() {
-            return self.read_file(path, true);
+            return self.read_file(path, true, mapping);
         }
         // Not followed: a link back to a folder above would be read for ever.
         let mut folders = vec![path.to_path_buf()];
@@ -67,22 +86,18 @@ impl Sources {
             for entry in entries {
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    _ if entry
-                        .path()
-                        .extension()
-                        .is_some_and(|extension| extension == "toml") =>
-                    {
-                        files.push(entry.path())
-                    }
+                    _ if Format::of(&entry.path()).is_some() => files.push(entry.path()),
                     _ => {}
                 }
             }
         }
         files.sort();
-        files.iter().for_each(|file| self.read_file(file, false));
+        for file in &files {
+            self.read_file(file, false, mapping);
+        }
     }
 
-    fn read_file(&mut self, path: &Path, named: bool) {
+    fn read_file(&mut self, path: &Path, named: bool, mapping: &Mapping) {
         let text = match fs::read(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => text,
@@ -101,21 +116,30 @@ impl Sources {
                 );
             }
         };
-        match elastic::parse(&text) {
-            Ok(rule) => match self.rules.iter().find(|(_, other)| other.id == rule.id) {
-                Some((other, _)) => {
-                    let message = format!("rule_id {} is that of {} too", rule.id, other.display());
-                    let at = text.find(&rule.id).unwrap_or(0);
-                    self.refuse(
-                        path,
-                        text,
-                        Located::new(at..at + rule.id.len(), message),
-                        named,
-                    );
-                }
-                None => self.rules.push((path.to_path_buf(), rule)),
-            },
-            Err(error) => self.refuse(path, text, error, named),
+        let rules = match Format::of(path) {
+            Some(Format::Sigma) => sigma::parse(&text, mapping),
+            _ => vec![elastic::parse(&text)],
+        };
+        for rule in rules {
+            let error = match rule {
+                Ok(rule) => match self.rules.iter().find(|(_, other)| other.id == rule.id) {
+                    Some((other, _)) => {
+                        let message = format!(
+                            "the id {} is that of a rule in {} too",
+                            rule.id,
+                            other.display()
+                        );
+                        let at = text.find(&rule.id).unwrap_or(0);
+                        Located::new(at..at + rule.id.len(), message)
+                    }
+                    None => {
+                        self.rules.push((path.to_path_buf(), rule));
+                        continue;
+                    }
+                },
+                Err(error) => error,
+            };
+            self.refuse(path, text.clone(), error, named);
         }
     }
 

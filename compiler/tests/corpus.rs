@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 
 /// The folder of a collection; without it the test is skipped, and fails in CI.
@@ -24,7 +25,7 @@ fn all_compile(name: &str, count: usize) {
     let Some(folder) = collection(name) else {
         return;
     };
-    let sources = Sources::read(&[folder]);
+    let sources = Sources::read(&[folder], &Mapping::default());
     let refused: Vec<String> = sources
         .refused
         .iter()
@@ -42,4 +43,9 @@ fn all_compile(name: &str, count: usize) {
 #[test]
 fn all_of_elastic() {
     all_compile("elastic", 256);
+}
+
+#[test]
+fn all_of_sigma() {
+    all_compile("sigma", 144);
 }

@@ -135,14 +135,25 @@ pub enum Action {
     Exec,
     /// It was started as the copy of its parent.
     Fork,
+    /// It ended.
+    End,
 }
 
 impl Action {
+    /// The name for ECS `event.type`.
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::Exec | Self::Fork => "start",
+            Self::End => "end",
+        }
+    }
+
     /// The name for ECS `event.action`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exec => "exec",
             Self::Fork => "fork",
+            Self::End => "end",
         }
     }
 }

@@ -197,7 +197,7 @@ fn what(line: &mut Object<'_>, kind: &str, action: Action, time_ms: u64) -> Resu
     line.time("@timestamp", time_ms)?;
     line.text("event.kind", kind)?;
     line.strings("event.category", [&b"process"[..]])?;
-    line.strings("event.type", [&b"start"[..]])?;
+    line.strings("event.type", [action.event_type().as_bytes()])?;
     line.text("event.action", action.name())?;
     line.text("host.os.type", "linux")
 }

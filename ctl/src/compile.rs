@@ -32,13 +32,16 @@ pub struct Options {
     /// (id:ID). Of several choices of one kind one is enough; all kinds have to agree
     #[arg(long, value_name = "CHOICE")]
     select: Vec<Select>,
+    /// Which fields Sigma's names stand for: a TOML file in place of the built-in table
+    #[arg(long, value_name = "FILE")]
+    fields: Option<PathBuf>,
     /// Fail if the pack is larger
     #[arg(long, value_name = "BYTES")]
     max_pack: Option<usize>,
 }
 
 pub fn run(options: &Options) -> Result<(), Error> {
-    let mut sources = rules::sources(&options.rules)?;
+    let mut sources = rules::sources(&options.rules, &rules::mapping(options.fields.as_ref())?)?;
     sources
         .rules
         .retain(|(_, rule)| select::chosen(&options.select, rule));

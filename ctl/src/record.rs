@@ -179,6 +179,7 @@ impl Record {
             terms: terms.iter().map(Vec::as_slice).collect(),
             action: match text(Field::EventAction) {
                 Some("fork" | "fork_event") => Action::Fork,
+                Some("end") => Action::End,
                 _ => Action::Exec,
             },
             matched_arg: matched_arg.map(|(index, bytes)| MatchedArg {

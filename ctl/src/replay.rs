@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
+use peewit_compiler::source::Sources;
 use peewit_core::alert::RuleInfo;
 use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
@@ -34,6 +35,9 @@ pub struct Options {
     /// Explain, predicate by predicate, the verdict of each rule on this event, and nothing else
     #[arg(long, value_name = "EVENT_ID", conflicts_with = "verdicts")]
     why: Option<String>,
+    /// Which fields Sigma's names stand for: a TOML file in place of the built-in table
+    #[arg(long, value_name = "FILE")]
+    fields: Option<PathBuf>,
     /// When a term counts as new
     #[arg(long, value_enum, default_value_t = NoveltyForm::Device)]
     novelty: NoveltyForm,
@@ -74,10 +78,11 @@ struct Match<'t> {
 /// Nothing is printed before the whole input has been read: a bad line leaves nothing half done.
 pub fn run(options: &Options) -> Result<(), Error> {
     let (rule_paths, events) = options.paths()?;
+    let mapping = rules::mapping(options.fields.as_ref())?;
     if let Some(event) = &options.why {
-        return why(rule_paths, events, event);
+        return why(rules::sources(rule_paths, &mapping)?, events, event);
     }
-    let pack = rules::load(rule_paths)?;
+    let pack = rules::load(rule_paths, &mapping)?;
     let pack = Pack::parse(&pack).map_err(|error| Error::file(&rule_paths[0], error))?;
     let engine = Engine::new(pack, Limits::Upstream);
     let text = read(events)?;
@@ -150,8 +155,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 }
 
 /// Explains what the rules say of one event.
-fn why(rule_paths: &[PathBuf], events: &Path, id: &str) -> Result<(), Error> {
-    let rules = rules::sources(rule_paths)?.rules;
+fn why(sources: Sources, events: &Path, id: &str) -> Result<(), Error> {
     let text = read(events)?;
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -159,7 +163,7 @@ fn why(rule_paths: &[PathBuf], events: &Path, id: &str) -> Result<(), Error> {
         }
         let record = Record::parse(line).map_err(|malformed| malformed.at(events, number))?;
         if record.id(number) == id {
-            for (_, rule) in &rules {
+            for (_, rule) in &sources.rules {
                 println!("{} ({})", rule.name, rule.id);
                 print!("{}", explain(rule, &record)?);
             }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::explain::explain;
 use crate::pending::Pending;
 use crate::record::{Malformed, Record};
+use crate::rules;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -25,6 +26,9 @@ pub struct Options {
     /// Explain the verdict on this event, whatever was expected
     #[arg(long, value_name = "EVENT_ID")]
     why: Option<String>,
+    /// Which fields Sigma's names stand for: a TOML file in place of the built-in table
+    #[arg(long, value_name = "FILE")]
+    fields: Option<PathBuf>,
     /// Fail if a rule has no events beside it
     #[arg(long)]
     strict: bool,
@@ -40,7 +44,7 @@ struct Tally {
 }
 
 pub fn run(options: &Options) -> Result<(), Error> {
-    let sources = Sources::read(&options.rules);
+    let sources = Sources::read(&options.rules, &rules::mapping(options.fields.as_ref())?);
     if let Some(refused) = sources.refused.first() {
         return Err(Error::whole(&refused.diagnostic));
     }

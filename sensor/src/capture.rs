@@ -196,6 +196,7 @@ fn handle(
             (0, true) => Parent::None,
             (_, true) => Parent::Facts(facts.list()),
         },
+        exit_code: None,
         host_id: sensor.host_id,
         late: Late::new(&sensor.proc, &mut directory),
     };

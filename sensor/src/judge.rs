@@ -5,7 +5,7 @@ use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::field::{Field, FieldSet};
 use peewit_core::lineage::{self, Image, MAX_FACTS};
 use peewit_core::pack::{Kinds, MAX_RULES, RuleIndex};
-use peewit_core::packed::{Packed, Packer};
+use peewit_core::packed::Packer;
 
 use crate::subject::{Parent, Subject};
 
@@ -41,6 +41,9 @@ const FORK_FIELDS: [Field; 4] = [
     Field::ParentPid,
     Field::ProcessEntityId,
 ];
+
+/// Fields in which the end of a process differs from its exec.
+const END_FIELDS: [Field; 3] = [Field::EventType, Field::EventAction, Field::ProcessExitCode];
 
 /// Fields in which every event is like the last one: they are evaluated once.
 const SAME_FIELDS: FieldSet = FieldSet::of(&[
@@ -102,6 +105,7 @@ pub struct Judge {
     // A number more than is kept: so that the table sees that there were more.
     facts: Packer<{ MAX_FACTS + 3 }>,
     fork_rules: Packer<{ lineage::MAX_RULES + 3 }>,
+    exit_rules: Packer<{ lineage::MAX_RULES + 3 }>,
     beyond_upstream: bool,
 }
 
@@ -112,6 +116,7 @@ impl Judge {
             evaluation: Evaluation::new(),
             facts: Packer::new(),
             fork_rules: Packer::new(),
+            exit_rules: Packer::new(),
             beyond_upstream: false,
         }
     }
@@ -119,7 +124,10 @@ impl Judge {
     /// Finds the rules that hold for an event of these kinds, from the beginning.
     pub fn find(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>, kinds: Kinds) -> Rules {
         self.evaluation.clear_but(SAME_FIELDS);
-        let rules = self.evaluate(engine, subject, kinds);
+        let rules = match subject.action {
+            Action::End => self.evaluate_end(engine, subject),
+            _ => self.evaluate(engine, subject, kinds),
+        };
         self.beyond_upstream = self.evaluation.beyond_upstream();
         rules
     }
@@ -134,8 +142,16 @@ impl Judge {
         rules
     }
 
-    /// Finds what holds for the process as a parent, and the rules that would hold for a fork of it: those are
-    /// looked up when it forks, without reading anything.
+    /// An end differs from other events also in what they have in common.
+    fn evaluate_end(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) -> Rules {
+        self.evaluation.forget(&END_FIELDS);
+        let rules = self.evaluate(engine, subject, Kinds::EXIT);
+        self.evaluation.forget(&END_FIELDS);
+        rules
+    }
+
+    /// Finds what holds for the process as a parent, the rules that would hold for a fork of it, and those that may hold for its
+    /// end: they are looked up when it forks and ends, without reading anything.
     ///
     /// To be called after [`Judge::find`] with the same subject, or after [`Judge::begin`].
     pub fn remember(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) {
@@ -155,6 +171,16 @@ impl Judge {
             }
         }
         (subject.parent, subject.action) = (parent, action);
+        self.exit_rules.clear();
+        if engine.kinds().meets(Kinds::EXIT) {
+            subject.action = Action::End;
+            self.evaluation.forget(&PARENT_FIELDS);
+            let mut rules = self.evaluate_end(engine, subject);
+            while let Some(rule) = rules.pop() {
+                let _ = self.exit_rules.push(rule);
+            }
+            subject.action = action;
+        }
     }
 
     /// Begins with a process that did not exec just now.
@@ -169,7 +195,7 @@ impl Judge {
             path: subject.executable,
             facts: self.facts.list(),
             fork_rules: self.fork_rules.list(),
-            exit_rules: Packed::EMPTY,
+            exit_rules: self.exit_rules.list(),
             args: subject.args.unwrap_or(&[]),
             args_len: length(subject.args.unwrap_or(&[])),
             lost: subject.executable.is_none() || subject.args.is_none(),

@@ -417,7 +417,12 @@ mod tests {
             std::os::unix::process::CommandExt::process_group(&mut Command::new("/bin/sleep"), 0)
                 .arg("60")
                 .env_clear()
-                .env("GREETING", "hello")
+                .envs([
+                    ("A", "1"),
+                    ("LD_BIND_NOW", "1"),
+                    ("B", "2"),
+                    ("RUNNER_TRACKING_ID", "x"),
+                ])
                 .current_dir("/usr")
                 .stdin(std::process::Stdio::null())
                 .spawn()
@@ -451,7 +456,7 @@ mod tests {
             (Field::UserId, id),
             (Field::ProcessRealUserId, id),
             (Field::ParentUserId, id),
-            (Field::ProcessEnvVars, "GREETING=hello|"),
+            (Field::ProcessEnvVars, "LD_BIND_NOW=1|RUNNER_TRACKING_ID=x|"),
             (Field::ProcessInteractive, "Number(0)"),
             (Field::GroupLeaderName, "sleep"),
             (

@@ -43,6 +43,7 @@ pub fn parse(message: &[u8]) -> Option<Notice> {
         EXIT => Notice::Exit {
             tid: number(DATA)?,
             pid: number(DATA + 4)?,
+            status: number(DATA + 8),
         },
         _ => return None,
     })
@@ -258,8 +259,12 @@ mod tests {
             })
         );
         assert_eq!(
-            parse(&message(EXIT, 1, &[5, 5])),
-            Some(Notice::Exit { tid: 5, pid: 5 })
+            parse(&message(EXIT, 1, &[5, 5, 0x100])),
+            Some(Notice::Exit {
+                tid: 5,
+                pid: 5,
+                status: Some(0x100)
+            })
         );
         assert_eq!(
             parse(&message(NONE, 1, &[])),

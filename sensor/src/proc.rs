@@ -26,6 +26,9 @@ pub const PATH_MAX: usize = 4096;
 /// to see that it was not more.
 const MAX_ARGUMENTS: usize = (6 << 20) + 4096;
 
+/// Beginnings of the names of variables that change what a program runs, or say on whose behalf.
+static VARIABLES: [&[u8]; 3] = [b"LD_", b"GLIBC_TUNABLES=", b"RUNNER_TRACKING_ID="];
+
 /// What the kernel puts behind the path of a program whose file is gone.
 const DELETED: &[u8] = b" (deleted)";
 
@@ -99,6 +102,25 @@ impl<'b> Arguments<'b> {
         let rest = file.read(big.get_mut(self.length..).unwrap_or(&mut []))?;
         self.length += rest;
         Ok(rest)
+    }
+
+    /// Leaves out those strings that `keep` does not take.
+    fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) {
+        let bytes = match &mut self.big {
+            Some(big) if self.in_big => big.bytes(),
+            _ => &mut *self.small,
+        };
+        let (mut from, mut to) = (0, 0);
+        while let Some(rest) = bytes.get(from..self.length).filter(|rest| !rest.is_empty()) {
+            let end = rest.iter().position(|&byte| byte == 0);
+            let next = from + end.map_or(rest.len(), |end| end + 1);
+            if keep(rest) {
+                bytes.copy_within(from..next, to);
+                to += next - from;
+            }
+            from = next;
+        }
+        self.length = to;
     }
 
     /// What was read: strings, each ended by NUL.
@@ -267,7 +289,8 @@ impl Proc {
         USERS.set(list.get(..read).unwrap_or(&[])).map(drop)
     }
 
-    /// Reads its environment: strings, each ended by NUL.
+    /// Reads its environment: strings, each ended by NUL. As Elastic's sensor does, only variables that it has been told to look at
+    /// are kept: here those that rules ask for ([`VARIABLES`]). Every other one would be news each time.
     ///
     /// # Errors
     /// As for [`Proc::executable`]; [`Errno::TOO_LONG`] without the memory for it.
@@ -276,6 +299,7 @@ impl Proc {
         if into.begin(&file)? {
             into.go_on(&file)?;
         }
+        into.retain(|variable| VARIABLES.iter().any(|name| variable.starts_with(name)));
         Ok(())
     }
 

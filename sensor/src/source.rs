@@ -39,6 +39,8 @@ pub enum Notice {
         tid: u32,
         /// The process.
         pid: u32,
+        /// What it left for wait(2), where the source says that.
+        status: Option<u32>,
     },
     /// The answer to a request.
     Answer {

@@ -1,5 +1,6 @@
 //! What all threads share, and what happens to it.
 
+mod ends;
 mod forks;
 mod seeds;
 
@@ -172,7 +173,7 @@ impl State {
                 child,
                 thread: false,
             } => self.forked(sensor, parent, child),
-            Notice::Exit { tid, pid } if tid == pid => self.lineage.exit(pid),
+            Notice::Exit { tid, pid, status } if tid == pid => self.ended(sensor, pid, status),
             Notice::Answer { .. } => self.answered = true,
             _ => {}
         });

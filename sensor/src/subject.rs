@@ -38,6 +38,8 @@ pub struct Subject<'a> {
     pub args: Option<&'a [u8]>,
     /// Its parent.
     pub parent: Parent<'a>,
+    /// How it ended, if it did and that is known.
+    pub exit_code: Option<u8>,
     /// `host.id`
     pub host_id: &'a str,
     /// What is read only if somebody asks.
@@ -117,7 +119,7 @@ impl Subject<'_> {
             Field::HostId => Values::One(self.host_id.as_bytes()),
             Field::EventKind => Values::One(b"event"),
             Field::EventCategory => Values::One(b"process"),
-            Field::EventType => Values::One(b"start"),
+            Field::EventType => Values::One(self.action.event_type().as_bytes()),
             Field::EventAction => Values::One(self.action.name().as_bytes()),
             Field::ProcessExecutable => known(self.executable, Values::One),
             Field::ProcessName => known(self.executable, name),
@@ -125,6 +127,9 @@ impl Subject<'_> {
             Field::ProcessArgsCount => known(self.args, count),
             Field::ProcessCommandLine => known(self.args, Values::Joined),
             Field::ProcessPid => Values::Number(i64::from(self.pid)),
+            Field::ProcessExitCode if self.action == Action::End => self
+                .exit_code
+                .map_or(Values::Lost, |code| Values::Number(i64::from(code))),
             Field::ParentPid if self.parent_pid != 0 => Values::Number(i64::from(self.parent_pid)),
             Field::ParentExecutable
             | Field::ParentName
@@ -219,6 +224,7 @@ mod tests {
             executable: Some(b"/tmp/x/implant"),
             args: Some(b"implant\0id\0"),
             parent: Parent::Facts(Packed::new(&[3, 1])),
+            exit_code: None,
             host_id: "h",
             late: Late::new(&proc, &mut buffer),
         };
@@ -258,6 +264,21 @@ mod tests {
             text(b"/tmp/x/implant")
         );
         assert_eq!(show(subject.values(Field::EventAction)), text(b"fork"));
+        assert_eq!(
+            show(subject.values(Field::ProcessExitCode)),
+            show(Values::Missing)
+        );
+        subject.action = Action::End;
+        assert_eq!(show(subject.values(Field::EventType)), text(b"end"));
+        assert_eq!(
+            show(subject.values(Field::ProcessExitCode)),
+            show(Values::Lost)
+        );
+        subject.exit_code = Some(3);
+        assert_eq!(
+            show(subject.values(Field::ProcessExitCode)),
+            show(Values::Number(3))
+        );
     }
 
     #[test]
@@ -272,6 +293,7 @@ mod tests {
             executable: None,
             args: None,
             parent: Parent::Lost,
+            exit_code: None,
             host_id: "h",
             late: Late::new(&proc, &mut buffer),
         };

@@ -445,7 +445,7 @@ impl<'de> Visitor<'de> for EventFields {
     }
 }
 
-const ACTIONS: [Action; 2] = [Action::Exec, Action::Fork];
+const ACTIONS: [Action; 3] = [Action::Exec, Action::Fork, Action::End];
 
 /// Takes a variant by its number.
 fn variant<'de, T: Copy, const N: usize, A: SeqAccess<'de>>(

@@ -319,7 +319,7 @@ proptest! {
             ..event()
         });
         let event = parsed(&line);
-        let lossy = |bytes: &[u8]| json!(String::from_utf8_lossy(bytes));
+        let lossy = |bytes: &[u8]| json!(String::from_utf8_lossy(bytes).replace('\0', " "));
         prop_assert_eq!(&event["process.executable"], &lossy(&path));
         let strings: std::vec::Vec<_> = Block::new(&args).map(lossy).collect();
         prop_assert_eq!(&event["process.args"], &Value::Array(strings));

@@ -161,6 +161,7 @@ fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
                 out.write_char('\\')?;
                 out.write_char(c)?;
             }
+            '\0' => out.write_char(' ')?,
             '\n' => out.write_str("\\n")?,
             '\t' => out.write_str("\\t")?,
             c if is_treacherous(c) => {
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(written(b"a=b:c@d"), "a=b:c@d");
         assert_eq!(written(b""), r#""""#);
         assert_eq!(written(b"a b"), r#""a b""#);
+        assert_eq!(written(b"a\0b"), r#""a b""#);
         assert_eq!(written(b"a\"b\\"), r#""a\"b\\""#);
         assert_eq!(written("za\u{17c}".as_bytes()), "\"za\u{17c}\"");
     }
@@ -209,8 +211,8 @@ mod tests {
     #[test]
     fn nothing_steers_the_terminal() {
         assert_eq!(
-            written(b"\x1b[2J\r\n\t\x7f\0"),
-            r#""\u{1b}[2J\u{d}\n\t\u{7f}\u{0}""#
+            written(b"\x1b[2J\r\n\t\x7f"),
+            r#""\u{1b}[2J\u{d}\n\t\u{7f}""#
         );
         assert_eq!(written(b"\x9b\xff"), r#""\x9b\xff""#);
         assert_eq!(

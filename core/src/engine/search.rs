@@ -5,7 +5,7 @@ use crate::automaton::Output;
 use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
-use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack};
+use crate::pack::{AtomId, FieldIndex, GLOB, MAX_SLOTS, NO_SLOT, Pack};
 
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
@@ -39,7 +39,7 @@ struct Search<'e, 'a> {
 }
 
 /// The globs that a value has been tried against.
-type Tried = [u64; 4];
+type Tried = [u64; MAX_SLOTS / 64];
 
 impl Search<'_, '_> {
     #[inline]
@@ -66,7 +66,7 @@ impl Search<'_, '_> {
                 continue;
             }
             let reading = Reading { fold, joined };
-            let mut tried = [0; 4];
+            let mut tried = Tried::default();
             let mut report = |output| self.output(output, value, reading, &mut tried);
             automaton.read(value, reading, &mut report);
             if self.index.only_anchored {
@@ -105,10 +105,10 @@ impl Search<'_, '_> {
             // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
             // one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
-            if tried[word] & mask != 0 {
-                return;
+            match tried.get_mut(word) {
+                Some(tried) if *tried & mask == 0 => *tried |= mask,
+                _ => return,
             }
-            tried[word] |= mask;
         }
         let reading = Reading {
             fold: glob.fold,

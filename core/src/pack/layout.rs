@@ -75,7 +75,13 @@ pub const NOT: u16 = 1 << 15;
 /// Set in an output: the rest is the number of a glob, not of an atom.
 pub const GLOB: u16 = 1 << 15;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
-pub const NO_SLOT: u8 = 0xFF;
+pub const NO_SLOT: u16 = 0xFFFF;
+/// Most globs of an automaton with a slot.
+pub const MAX_SLOTS: usize = 2048;
+/// In a glob's record: the case of ASCII letters is ignored.
+pub const GLOB_FOLDS: u8 = 1;
+/// In a glob's record: it is tried on the whole value.
+pub const GLOB_WHOLE: u8 = 2;
 /// In an atom's late test: there is no atom without which it cannot hold.
 pub const NO_GUARD: u16 = 0xFFFF;
 /// What a late test asks: the length in UTF-16 units, lowest and highest.

@@ -3,7 +3,10 @@
 use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
-use super::{AUTOMATA, AtomId, FIELD_LEN, INSTRUCTION_LEN, Kinds, NOT, Pack, RuleIndex};
+use super::{
+    AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_WHOLE, INSTRUCTION_LEN, Kinds, NOT, Pack,
+    RuleIndex,
+};
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
 
@@ -52,7 +55,7 @@ pub(crate) struct Glob<'a> {
     pub pattern: &'a [u8],
     pub list: u16,
     pub fold: bool,
-    pub slot: u8,
+    pub slot: u16,
     /// Whether it is the whole pattern, tried on the whole value.
     pub whole: bool,
 }
@@ -172,9 +175,9 @@ impl<'a> Pack<'a> {
         Some(Glob {
             pattern: self.string(le_u32(record, 0), le_u16(record, 4))?,
             list: le_u16(record, 6),
-            fold: record[8] != 0,
-            slot: record[9],
-            whole: record[10] != 0,
+            fold: record[8] & GLOB_FOLDS != 0,
+            slot: le_u16(record, 10),
+            whole: record[8] & GLOB_WHOLE != 0,
         })
     }
 

@@ -2,8 +2,8 @@
 
 use super::layout::le_u16;
 use super::{
-    ALWAYS, Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, Pack, Purpose,
-    Section,
+    ALWAYS, Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
+    NO_SLOT, Pack, Purpose, Section,
 };
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
@@ -65,7 +65,9 @@ impl Pack<'_> {
     fn validate_globs(&self) -> Result<(), Error> {
         for index in 0..self.globs.len() {
             let sound = self.glob(index as u16).is_some_and(|glob| {
-                glob::validate(glob.pattern).is_ok() && self.is_atom_list(glob.list)
+                glob::validate(glob.pattern).is_ok()
+                    && self.is_atom_list(glob.list)
+                    && (usize::from(glob.slot) < MAX_SLOTS || glob.slot == NO_SLOT)
             });
             check(Section::Globs, sound)?;
         }

@@ -90,7 +90,11 @@ fn task(record: &PerfRecord) -> Option<Notice> {
             child,
             thread: child != tid,
         }),
-        EXIT => Some(Notice::Exit { tid, pid: child }),
+        EXIT => Some(Notice::Exit {
+            tid,
+            pid: child,
+            status: None,
+        }),
         _ => None,
     }
 }
@@ -237,7 +241,11 @@ mod tests {
         );
         assert_eq!(
             task(&record(EXIT, [9, 3, 10, 4, 0, 0])),
-            Some(Notice::Exit { tid: 10, pid: 9 })
+            Some(Notice::Exit {
+                tid: 10,
+                pid: 9,
+                status: None
+            })
         );
         assert_eq!(task(&record(3, [9, 3, 10, 4, 0, 0])), None);
     }

@@ -47,6 +47,7 @@ impl State {
             executable: process.path,
             args: Some(process.args),
             parent: Parent::Itself,
+            exit_code: None,
             host_id: sensor.host_id,
             late: Late::new(&sensor.proc, &mut directory),
         };

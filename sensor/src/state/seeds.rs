@@ -34,6 +34,7 @@ impl State {
                     executable: Some(executable.path),
                     args: args.ok().map(|()| describer.arguments.block()),
                     parent: Parent::Lost,
+                    exit_code: None,
                     host_id: sensor.host_id,
                     late: Late::new(&sensor.proc, &mut buffer),
                 };

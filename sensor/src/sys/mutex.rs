@@ -8,7 +8,13 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::clock::monotonic_ns;
 use super::{Errno, ThreadId};
+
+/// How long a thread tries for the lock before it sleeps: as long as the longest usual hold, a walk up a process' parents.
+const SPIN_NS: u64 = 1_000_000;
+/// How often it tries between two looks at the clock.
+const TRIES: u32 = 16;
 
 /// A value that one thread at a time may use.
 pub struct PiMutex<T> {
@@ -31,18 +37,31 @@ impl<T> PiMutex<T> {
 
     /// Waits until nobody else has it. A thread that has it already waits for ever.
     pub fn lock(&self, me: ThreadId) -> Guard<'_, T> {
-        if self
-            .owner
-            .compare_exchange(0, me.number(), Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
+        if !self.take(me) {
             self.wait(me);
         }
         Guard { mutex: self, me }
     }
 
+    fn take(&self, me: ThreadId) -> bool {
+        self.owner
+            .compare_exchange(0, me.number(), Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
     #[cold]
     fn wait(&self, me: ThreadId) {
+        // Not asleep at once: while a capture thread sleeps, programs on its CPU go on unread. The lock is held for some
+        // microseconds at a time, nearly always by a thread on another CPU.
+        let until = monotonic_ns() + SPIN_NS;
+        while monotonic_ns() < until {
+            for _ in 0..TRIES {
+                if self.owner.load(Ordering::Relaxed) == 0 && self.take(me) {
+                    return;
+                }
+                core::hint::spin_loop();
+            }
+        }
         // The kernel sets the owner, or says why not.
         while let Err(error) = self.futex(libc::FUTEX_LOCK_PI) {
             if error == Errno::INTERRUPTED || error == Errno::AGAIN {
@@ -50,11 +69,7 @@ impl<T> PiMutex<T> {
             }
             // A kernel without CONFIG_FUTEX_PI: let the owner run. Yielding would not, as it may have a lower priority.
             super::sleep_ms(1);
-            if self
-                .owner
-                .compare_exchange(0, me.number(), Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
+            if self.take(me) {
                 return;
             }
         }

@@ -1,0 +1,88 @@
+//! What the end of a process changes.
+
+use peewit_core::alert::{Action, Flags};
+use peewit_core::lineage::Parent as Kin;
+use peewit_core::pack::Kinds;
+
+use super::{Sensor, State};
+use crate::late::Late;
+use crate::outlet::Beside;
+use crate::subject::{Parent, Subject};
+
+impl State {
+    /// Takes note of an end, and raises the alerts for rules that hold for it.
+    pub(super) fn ended(&mut self, sensor: &Sensor, pid: u32, status: Option<u32>) {
+        let concerned = self.lineage.get(pid).is_some_and(|process| {
+            let unknown = process.lost && sensor.engine.kinds().meets(Kinds::EXIT);
+            unknown || !process.exit_rules.is_empty()
+        });
+        if concerned {
+            self.end_event(sensor, pid, status);
+        }
+        self.lineage.exit(pid);
+    }
+
+    /// Judges an end by what is known of the process: it is gone, or about to be.
+    #[cold]
+    fn end_event(&mut self, sensor: &Sensor, pid: u32, status: Option<u32>) {
+        let (Some(process), Some(describer)) = (self.lineage.get(pid), &mut self.describer) else {
+            return;
+        };
+        let mut buffer = [0; 256];
+        let whole = process.args_len as usize == process.args.len();
+        let mut subject = Subject {
+            action: Action::End,
+            pid,
+            parent_pid: process.ppid,
+            executable: process.path,
+            args: Some(process.args).filter(|_| whole && !process.exit_rules.is_empty()),
+            parent: match self.lineage.parent(pid) {
+                Kin::Known(parent) if !parent.lost => Parent::Facts(parent.facts),
+                Kin::None => Parent::None,
+                Kin::Known(_) | Kin::Lost => Parent::Lost,
+            },
+            exit_code: status.map(exit_code),
+            host_id: sensor.host_id,
+            late: Late::new(&sensor.proc, &mut buffer),
+        };
+        let mut rules = describer
+            .judge
+            .find(sensor.engine, &mut subject, Kinds::EXIT);
+        let mut raised = 0;
+        while let Some(rule) = rules.pop_last() {
+            if let Some(rule) = sensor.engine.pack().rule(rule) {
+                subject.read_keys(rule.keys.iter());
+            }
+            let beside = Beside {
+                tid: pid,
+                args_len: process.args_len,
+                flags: Flags::NONE,
+                matched: None,
+            };
+            raised += self
+                .outlet
+                .matched(sensor.engine, rule, &subject, &self.lineage, &beside);
+        }
+        self.raised(sensor, raised);
+    }
+}
+
+/// The code of a status as wait(2) has it; as shells do, 128 and its number for a signal.
+fn exit_code(status: u32) -> u8 {
+    match (status & 0x7F) as u8 {
+        0 => (status >> 8) as u8,
+        signal => 128 | signal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_shells() {
+        for (status, code) in [(0, 0), (0x100, 1), (0xFF00, 255), (9, 137), (0x8B, 139)] {
+            assert_eq!(exit_code(status), code, "{status:#x}");
+        }
+    }
+}
