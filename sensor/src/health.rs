@@ -54,6 +54,11 @@ impl Keeper {
         }
     }
 
+    /// A limit came, or went.
+    pub fn limit(&mut self, limit: Limits, holds: bool) {
+        self.limits = self.limits.with(limit, holds);
+    }
+
     /// How things are.
     #[inline(never)]
     pub fn health(&self, reason: Reason, me: ThreadId) -> Health {

@@ -286,7 +286,8 @@ impl Watch {
             if let (true, Some(devices)) = (ready & 4 != 0, &devices) {
                 // What exactly has come or gone does not matter.
                 let _ = devices.read(&mut [0; 64]);
-                self.threads.follow_cpus();
+                let all = self.threads.follow_cpus(sensor);
+                self.keeper.limit(Limits::CPUS_SHARED, !all);
             }
             if boot_ms() >= look_at {
                 self.keeper.look(me);

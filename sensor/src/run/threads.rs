@@ -11,14 +11,16 @@ use crate::limits::cpu_list;
 use crate::netlink::{LINEAGE, exec_elsewhere, exec_on, leave_out};
 use crate::source::connector::Connection;
 use crate::source::{Execs, Lineage, fanotify, perf};
-use crate::sys::{CpuSet, Memory, Once, pin_thread, realtime, reset_scheduling, start};
+use crate::state::Sensor;
+use crate::sys::{
+    CpuSet, Errno, MAX_CPUS, Memory, Once, pin_thread, realtime, reset_scheduling, start,
+};
 
 /// Receive buffer of each socket: about 2,500 events.
 pub const SOCKET_BUFFER: i32 = 1 << 20;
 
 /// The capture threads.
 pub(super) struct Threads {
-    source: Source,
     /// Of each socket.
     buffer: i32,
     /// How many.
@@ -27,6 +29,8 @@ pub(super) struct Threads {
     pub realtime: bool,
     /// The CPUs that have one.
     pub pinned: CpuSet,
+    /// The CPUs that have a ring.
+    watched: CpuSet,
     /// The one that takes the execs of all other CPUs.
     others: Option<usize>,
     /// Whether the kernel gave less room than wanted.
@@ -53,11 +57,11 @@ impl Threads {
     /// Starts a thread for each CPU, and one for all others there may be.
     pub(super) fn start(source: Source, buffer: i32) -> Result<Self, Error> {
         let mut threads = Self {
-            source,
             buffer,
             count: 0,
             realtime: realtime().and_then(|()| reset_scheduling()).is_ok(),
             pinned: CpuSet::EMPTY,
+            watched: CpuSet::EMPTY,
             others: None,
             small_buffers: false,
         };
@@ -75,13 +79,8 @@ impl Threads {
             Source::Perf => {
                 // A ring can be read from any CPU: one without a thread of its own is only read late.
                 let cpus = pinnable();
-                for cpu in online().iter().take(MAX_THREADS) {
-                    let execs = Execs::Perf(perf::Execs::open(cpu)?);
-                    let own = cpus.contains(cpu);
-                    threads.spawn(execs, own.then_some(cpu))?;
-                    if own {
-                        threads.pinned.insert(cpu);
-                    }
+                for cpu in online().iter() {
+                    threads.add_ring(cpu, cpus.contains(cpu))?;
                 }
             }
             Source::Fanotify => {
@@ -100,6 +99,17 @@ impl Threads {
         self.small_buffers |= connection.is_small(self.buffer);
         self.spawn(Execs::Connector(connection), Some(cpu))?;
         self.pinned.insert(cpu);
+        Ok(())
+    }
+
+    /// Starts the thread of a CPU's ring, pinned if it may be.
+    fn add_ring(&mut self, cpu: usize, own: bool) -> Result<(), Error> {
+        let execs = Execs::Perf(perf::Execs::open(cpu)?);
+        self.spawn(execs, own.then_some(cpu))?;
+        self.watched.insert(cpu);
+        if own {
+            self.pinned.insert(cpu);
+        }
         Ok(())
     }
 
@@ -125,14 +135,13 @@ impl Threads {
             Execs::Fanotify(_) => fanotify::STACK,
             _ => capture::STACK,
         };
-        if let Some(place) = CAPTURES.get(self.count) {
-            place.set(Capture {
-                execs,
-                cpu,
-                realtime: self.realtime,
-                thread: AtomicU32::new(0),
-            })?;
-        }
+        let place = CAPTURES.get(self.count).ok_or(Errno::TOO_LONG)?;
+        place.set(Capture {
+            execs,
+            cpu,
+            realtime: self.realtime,
+            thread: AtomicU32::new(0),
+        })?;
         start(
             capture::run,
             self.count,
@@ -146,7 +155,9 @@ impl Threads {
 
     /// A CPU came or went. One that came back gets its thread back, which the kernel let go when it went; a new one gets one.
     /// Until then its execs went to whichever thread takes them, but late.
-    pub(super) fn follow_cpus(&mut self) {
+    ///
+    /// Gives whether all that run are watched by a thread of their own.
+    pub(super) fn follow_cpus(&mut self, sensor: &Sensor) -> bool {
         let online = online();
         for capture in CAPTURES.iter().map_while(Once::get) {
             let thread = capture.thread.load(Ordering::Relaxed);
@@ -157,8 +168,16 @@ impl Threads {
                 let _ = pin_thread(thread, cpu);
             }
         }
-        if self.source != Source::Connector {
-            return;
+        match &sensor.lineage {
+            Lineage::Connector(_) => self.follow_sockets(&online),
+            Lineage::Perf(tasks) => self.follow_rings(&online, tasks),
+            Lineage::Proc => true,
+        }
+    }
+
+    fn follow_sockets(&mut self, online: &CpuSet) -> bool {
+        if online.iter().all(|cpu| self.pinned.contains(cpu)) {
+            return true;
         }
         let allowed = pinnable();
         for cpu in online.iter().filter(|cpu| allowed.contains(*cpu)) {
@@ -174,5 +193,20 @@ impl Threads {
                 let _ = others.filter(&self.elsewhere());
             }
         }
+        online.iter().all(|cpu| self.pinned.contains(cpu))
+    }
+
+    /// A ring does not come back with its CPU: there is a new one, with a new thread. The old one sleeps.
+    fn follow_rings(&mut self, online: &CpuSet, tasks: &perf::Tasks) -> bool {
+        let mut all = true;
+        for cpu in 0..MAX_CPUS {
+            if !online.contains(cpu) {
+                self.watched.remove(cpu);
+            } else if !self.watched.contains(cpu) {
+                let allowed = pinnable().contains(cpu);
+                all &= tasks.add(cpu).is_ok() && self.add_ring(cpu, allowed).is_ok();
+            }
+        }
+        all
     }
 }

@@ -114,16 +114,25 @@ impl Tasks {
     /// # Errors
     /// Those of perf_event_open(2), mmap(2) and epoll_create1(2).
     pub fn open(cpus: &CpuSet) -> Result<Self, Errno> {
-        let wake = Many::new()?;
-        for (place, cpu) in RINGS.iter().zip(cpus.iter()) {
-            let ring = PerfRing::open(Tells::Tasks, cpu, TASK_PAGES)?;
-            wake.add(ring.fd())?;
-            place.set(ring)?;
-        }
-        Ok(Self {
-            wake,
+        let tasks = Self {
+            wake: Many::new()?,
             lost: AtomicU64::new(0),
-        })
+        };
+        cpus.iter()
+            .take(MAX_RINGS)
+            .try_for_each(|cpu| tasks.add(cpu))?;
+        Ok(tasks)
+    }
+
+    /// Takes those of one more CPU, or of one that came back: the kernel took its ring's events away when it went.
+    ///
+    /// # Errors
+    /// Those of perf_event_open(2) and mmap(2); [`Errno::TOO_LONG`] if there is no place for it.
+    pub fn add(&self, cpu: usize) -> Result<(), Errno> {
+        let ring = PerfRing::open(Tells::Tasks, cpu, TASK_PAGES)?;
+        self.wake.add(ring.fd())?;
+        let free = RINGS.iter().find(|place| place.get().is_none());
+        free.ok_or(Errno::TOO_LONG)?.set(ring).map(drop)
     }
 
     /// The rings are merged by time. What is written later than this begins is left for the next time: a task's start is

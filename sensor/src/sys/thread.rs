@@ -227,6 +227,13 @@ impl CpuSet {
         }
     }
 
+    /// Takes a CPU out.
+    pub fn remove(&mut self, cpu: usize) {
+        if let Some(word) = self.0.get_mut(cpu / usize::BITS as usize) {
+            *word &= !(1 << (cpu % usize::BITS as usize));
+        }
+    }
+
     /// Whether a CPU is in it.
     pub fn contains(&self, cpu: usize) -> bool {
         self.0
@@ -325,6 +332,9 @@ mod tests {
             set.insert(cpu);
         }
         assert!(set.iter().eq([0, 63, 64, 1023]));
+        set.remove(63);
+        set.remove(1024);
+        assert!(set.iter().eq([0, 64, 1023]));
         assert!(CpuSet::allowed().unwrap().iter().count() > 0);
         std::thread::spawn(|| {
             let first = CpuSet::allowed().unwrap().iter().next().unwrap();
