@@ -59,7 +59,14 @@ pub fn run(
             .map(|number| mutate::rule(published, format!("{round:04}-{number:04}"), &mut rng))
             .collect();
         let events: Vec<Event> = (0..plan.events)
-            .map(|number| invent::event(&rules, number, number as i64 * 1000, &mut rng))
+            .map(|number| {
+                invent::event(
+                    &rules,
+                    number,
+                    (number * 1000).cast_signed() as i64,
+                    &mut rng,
+                )
+            })
             .collect();
         compare_verdicts(product, &rules, &events, plan, &mut report)?;
         compare_alerts(product, &rules, plan, &mut rng, &mut report)?;
@@ -159,8 +166,8 @@ fn compare_alerts(
             events.push(invent::event(several, number, time, rng));
             // Within a sequence's span, about a run's interval, about a history's window.
             time += match rng.below(40) {
-                0 => 86_400_000 * (1 + rng.below(6) as i64) + rng.below(400_000) as i64,
-                1..3 => rng.below(7_200_000) as i64,
+                0 => 86_400_000 * (1 + rng.signed_below(6)) + rng.signed_below(400_000),
+                1..3 => rng.signed_below(7_200_000),
                 _ => *rng.pick(&[0, 1, 250, 999, 1000, 1001]),
             };
         }

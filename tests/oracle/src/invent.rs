@@ -173,7 +173,7 @@ fn of_clause(clause: &Clause, rng: &mut Rng) -> Vec<Wish> {
 }
 
 fn near(limit: f64, rng: &mut Rng) -> Value {
-    Value::from((limit as i64 + rng.below(3) as i64 - 1).max(0))
+    Value::from((limit as i64 + rng.signed_below(3) - 1).max(0))
 }
 
 fn of_test(test: &Test, rng: &mut Rng) -> Vec<Wish> {

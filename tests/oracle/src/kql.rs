@@ -166,7 +166,7 @@ fn value(cursor: &mut Cursor) -> Result<Vec<Piece>, Error> {
     while let Some(next) = cursor.peek() {
         if next.is_whitespace() {
             spaces.push(Piece::Char(next));
-            cursor.next();
+            cursor.take();
             let rest = cursor.rest();
             if ["and", "or", "not"]
                 .iter()
@@ -180,10 +180,10 @@ fn value(cursor: &mut Cursor) -> Result<Vec<Piece>, Error> {
             break;
         }
         pieces.append(&mut spaces);
-        cursor.next();
+        cursor.take();
         pieces.push(match next {
             '*' => Piece::Any,
-            '\\' => Piece::Char(cursor.next().ok_or("nothing after a backslash")?),
+            '\\' => Piece::Char(cursor.take().ok_or("nothing after a backslash")?),
             other => Piece::Char(other),
         });
     }
@@ -196,10 +196,10 @@ fn value(cursor: &mut Cursor) -> Result<Vec<Piece>, Error> {
 fn quoted(cursor: &mut Cursor) -> Result<Vec<Piece>, Error> {
     let mut pieces = Vec::new();
     loop {
-        let next = cursor.next().ok_or("a quote without end")?;
+        let next = cursor.take().ok_or("a quote without end")?;
         let next = match next {
             '"' => return Ok(pieces),
-            '\\' => match cursor.next().ok_or("a quote without end")? {
+            '\\' => match cursor.take().ok_or("a quote without end")? {
                 'n' => '\n',
                 'r' => '\r',
                 't' => '\t',
@@ -240,7 +240,7 @@ fn print_value(pattern: &[Piece]) -> String {
     let text = plain(pattern);
     let keyword = ["and", "or", "not"].contains(&text.to_ascii_lowercase().as_str());
     let bare = pattern.contains(&Piece::Any)
-        || (!text.is_empty() && text.len() % 2 == 0 && text.chars().all(word) && !keyword);
+        || (!text.is_empty() && text.len().is_multiple_of(2) && text.chars().all(word) && !keyword);
     if bare {
         let piece = |piece: &Piece| match piece {
             Piece::Any => "*".to_owned(),

@@ -84,7 +84,7 @@ fn count(cursor: &mut Cursor) -> Result<Option<usize>, Error> {
 
 fn atom(cursor: &mut Cursor) -> Result<Regex, Error> {
     let one = |own| Regex::Class(false, vec![(own, own)]);
-    match cursor.next().ok_or("the end is not expected")? {
+    match cursor.take().ok_or("the end is not expected")? {
         '(' => {
             let inner = alternatives(cursor)?;
             cursor.expect(")")?;
@@ -94,12 +94,12 @@ fn atom(cursor: &mut Cursor) -> Result<Regex, Error> {
             let negated = cursor.eat("^");
             let mut ranges = Vec::new();
             while !cursor.eat("]") {
-                let first = cursor.next().ok_or("a class without end")?;
+                let first = cursor.take().ok_or("a class without end")?;
                 if first == '\\' {
                     ranges.extend(escaped(cursor)?);
                 } else if cursor.rest().starts_with('-') && !cursor.rest().starts_with("-]") {
                     cursor.expect("-")?;
-                    ranges.push((first, cursor.next().ok_or("a class without end")?));
+                    ranges.push((first, cursor.take().ok_or("a class without end")?));
                 } else {
                     ranges.push((first, first));
                 }
@@ -116,7 +116,7 @@ fn atom(cursor: &mut Cursor) -> Result<Regex, Error> {
 }
 
 fn escaped(cursor: &mut Cursor) -> Result<Vec<(char, char)>, Error> {
-    Ok(match cursor.next().ok_or("nothing after a backslash")? {
+    Ok(match cursor.take().ok_or("nothing after a backslash")? {
         'd' => vec![('0', '9')],
         's' => [' ', '\t', '\n', '\r'].map(|own| (own, own)).to_vec(),
         'w' => vec![('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],

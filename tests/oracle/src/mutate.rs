@@ -1,10 +1,12 @@
 //! New rules from published ones: operators, values, wildcards, case, `not`, clauses and fields are changed.
 //! What is left out is what no one has defined: see [`undefined`].
 
+mod regex;
+
 use crate::eql::{self, Literal, Operand, Operator, Test};
 use crate::event::{is_bool, is_number, is_text};
 use crate::kql::{self, Clause};
-use crate::lucene::{self, Regex};
+use crate::lucene;
 use crate::rng::Rng;
 use crate::rule::{Body, Rule};
 use crate::sigma::{self, Item, Pick};
@@ -349,7 +351,7 @@ fn change_test(test: &mut Test, rng: &mut Rng) {
             let regex = matches!(test.operator, Operator::Regex | Operator::RegexFold);
             if let Literal::Text(text) = &mut test.values[at] {
                 if regex {
-                    change_regex_text(text, rng);
+                    regex::change_text(text, rng);
                 } else {
                     change_text(text, rng);
                 }
@@ -383,62 +385,9 @@ fn change_operator(test: &mut Test, rng: &mut Rng) {
         // Globs become expressions that mean the same, to be changed later.
         for value in &mut test.values {
             if let Literal::Text(text) = value {
-                *text = regex_of_glob(text);
+                *text = regex::of_glob(text);
             }
         }
-    }
-}
-
-fn regex_of_glob(glob: &str) -> String {
-    let part = |next: char| match next {
-        '*' => Regex::Repeat(Box::new(Regex::Dot), 0, None),
-        '?' => Regex::Dot,
-        own => Regex::Class(false, vec![(own, own)]),
-    };
-    Regex::Sequence(glob.chars().map(part).collect()).print()
-}
-
-fn change_regex_text(text: &mut String, rng: &mut Rng) {
-    if let Ok(mut regex) = lucene::parse(text) {
-        change_regex(&mut regex, rng);
-        *text = regex.print();
-    }
-}
-
-fn change_regex(regex: &mut Regex, rng: &mut Rng) {
-    match regex {
-        Regex::Alternatives(parts) | Regex::Sequence(parts) if !parts.is_empty() => {
-            let at = rng.below(parts.len());
-            match rng.below(6) {
-                0 if parts.len() > 1 => drop(parts.remove(at)),
-                1 => {
-                    let part = parts[at].clone();
-                    parts.insert(at, part);
-                }
-                2 if !matches!(parts[at], Regex::Repeat(..)) => {
-                    let part = Box::new(parts[at].clone());
-                    let (least, most) =
-                        *rng.pick(&[(0, Some(1)), (0, None), (1, None), (2, Some(3))]);
-                    parts[at] = Regex::Repeat(part, least, most);
-                }
-                _ => change_regex(&mut parts[at], rng),
-            }
-        }
-        Regex::Alternatives(_) | Regex::Sequence(_) => {}
-        Regex::Repeat(part, least, most) => match rng.below(3) {
-            0 => *least = rng.below(3).min(most.unwrap_or(3)),
-            1 => *most = rng.one_in(2).then(|| *least + 1 + rng.below(3)),
-            _ => change_regex(part, rng),
-        },
-        Regex::Class(negated, _) => match rng.below(3) {
-            0 => *negated = !*negated,
-            1 => *regex = Regex::Dot,
-            _ => {
-                let own = *rng.pick(&['a', 'Z', '0', '/', '-', '.', ' ', 'é']);
-                *regex = Regex::Class(false, vec![(own, own)]);
-            }
-        },
-        Regex::Dot => *regex = Regex::Class(true, vec![('/', '/')]),
     }
 }
 
@@ -451,7 +400,7 @@ fn change_item(item: &mut Item, rng: &mut Rng) {
         // Only what both kinds of expression mean alike is changed.
         match rng.below(3) {
             0 => item.field = (*rng.pick(SIGMA_FIELDS)).to_owned(),
-            _ => change_regex_text(&mut item.values[at], rng),
+            _ => regex::change_text(&mut item.values[at], rng),
         }
         return;
     }

@@ -26,6 +26,11 @@ impl Rng {
         (self.bits() % (limit.max(1) as u64)) as usize
     }
 
+    /// A number below `limit`, 0 if that is 0, for times and values.
+    pub fn signed_below(&mut self, limit: i64) -> i64 {
+        (self.bits() >> 1).cast_signed() % limit.max(1)
+    }
+
     /// True once in `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0

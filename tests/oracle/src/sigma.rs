@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use regex::{Regex, RegexBuilder};
-use saphyr::{LoadableYamlNode, Yaml};
+// Another YAML library than the compiler's.
+use yaml_serde::Value;
 
 use crate::event::Event;
 use crate::text::{Cursor, Error};
@@ -156,9 +157,8 @@ fn pieces_of(value: &str) -> Vec<Piece> {
 
 /// Reads a rule: its id and detection.
 pub fn parse(text: &str) -> Result<(String, Detection), Error> {
-    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
-    let rule = documents.first().ok_or("no document")?;
-    let member = |name: &str| rule.as_mapping_get(name).ok_or(format!("no {name}"));
+    let rule: Value = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+    let member = |name: &str| rule.get(name).ok_or(format!("no {name}"));
     let id = scalar(member("id")?)?;
     let detection = member("detection")?
         .as_mapping()
@@ -183,26 +183,26 @@ pub fn parse(text: &str) -> Result<(String, Detection), Error> {
     ))
 }
 
-fn scalar(value: &Yaml) -> Result<String, Error> {
+fn scalar(value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         Ok(text.to_owned())
-    } else if let Some(number) = value.as_integer() {
+    } else if let Some(number) = value.as_i64() {
         Ok(number.to_string())
     } else {
         Err(format!("a scalar expected: {value:?}"))
     }
 }
 
-fn selection(value: &Yaml) -> Result<Selection, Error> {
+fn selection(value: &Value) -> Result<Selection, Error> {
     match value.as_sequence() {
         Some(maps) => maps.iter().map(map).collect(),
         None => Ok(vec![map(value)?]),
     }
 }
 
-fn map(value: &Yaml) -> Result<Vec<Item>, Error> {
+fn map(value: &Value) -> Result<Vec<Item>, Error> {
     let lines = value.as_mapping().ok_or("a map expected")?;
-    let item = |(key, value): (&Yaml, &Yaml)| {
+    let item = |(key, value): (&Value, &Value)| {
         let key = scalar(key)?;
         let mut parts = key.split('|').map(str::to_owned);
         let field = parts.next().unwrap_or_default();
