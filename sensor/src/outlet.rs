@@ -344,8 +344,10 @@ pub(crate) mod tests {
             peewit_core::engine::Limits::Device,
         );
         let mut evaluation = Evaluation::new();
+        let new_terms = |rule: &pack::Rule<'_>| matches!(rule.purpose, Purpose::NewTerms { .. });
+        let seed = engine.pack().rules().find(new_terms).unwrap().index;
         let mut of = |args, cut| {
-            matched_arg(&engine, &mut evaluation, 0, args, cut).map(|arg| (arg.index, arg.bytes))
+            matched_arg(&engine, &mut evaluation, seed, args, cut).map(|arg| (arg.index, arg.bytes))
         };
         for (args, cut, expected) in [
             (&b"x\0id\0"[..], false, Some((1, &b"id"[..]))),
