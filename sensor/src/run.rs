@@ -17,7 +17,7 @@ use crate::proc::Proc;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::sys::{
     Control, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
-    device_events, lock_on_fault, lock_value, open, process_id, release_stack, sleep_ms, thread_id,
+    device_events, lock_on_fault, open, process_id, release_stack, sleep_ms, thread_id,
 };
 use crate::text::{number, plain, say};
 use crate::{limits, rules, source, status, writer};
@@ -74,7 +74,7 @@ fn watch(options: &Options) -> Result<(), Error> {
 
     // Code and data that were in use once stay in memory; kernels before 4.4 do not know it.
     let _ = lock_on_fault();
-    let _ = lock_value(&STATE);
+    STATE.lock(me).lock_memory();
     let proc = Proc::open().map_err(|_| Problem::NoProc)?;
     let source = choose(options)?;
     let sensor = SENSOR.set(Sensor {

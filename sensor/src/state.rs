@@ -16,7 +16,7 @@ use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
 use crate::source::{Lineage, Notice};
 use crate::subject::{Parent, Subject};
-use crate::sys::{Errno, Mapping, Messages, Once, PiMutex, Wake, real_ms};
+use crate::sys::{Errno, Mapping, Messages, Once, PiMutex, Wake, lock_value, real_ms};
 
 /// What does not change once the sensor runs.
 pub struct Sensor {
@@ -163,6 +163,12 @@ impl State {
         };
         self.describer = Some(Mapping::place(describer)?);
         Ok(())
+    }
+
+    /// Keeps in memory what every event needs. Without the right to do so, it is likely to stay there all the same.
+    pub fn lock_memory(&self) {
+        let _ = lock_value(&self.lineage);
+        self.outlet.lock_memory();
     }
 
     /// Takes note of the forks and ends up to now.

@@ -153,12 +153,12 @@ pub fn release_stack() {
     }
 }
 
-/// Keeps a value in memory, all of it.
+/// Keeps the pages of a value in memory, all of them.
 ///
 /// # Errors
 /// Those of mlock(2).
-pub fn lock_value<T>(value: &'static T) -> Result<(), Errno> {
-    // SAFETY: within a value that stays where it is.
+pub fn lock_value<T>(value: &T) -> Result<(), Errno> {
+    // SAFETY: changes nothing but where the pages are.
     Errno::check(unsafe { libc::mlock(ptr::from_ref(value).cast(), size_of::<T>()) }).map(drop)
 }
 
