@@ -100,8 +100,8 @@ pub fn write_alert(
         line.string("peewit.alert.matched_arg", &[arg.bytes])?;
         line.number("peewit.alert.matched_arg_index", arg.index.into())?;
     }
-    for (mark, name) in Flags::NAMES {
-        if alert.flags.contains(mark) {
+    for (mark, name) in &Flags::NAMES {
+        if alert.flags.contains(*mark) {
             line.mark(&["peewit.alert.", name])?;
         }
     }

@@ -1,13 +1,14 @@
 //! `peewit alerts`: prints a log of alerts.
 
 use peewit_core::alert::{Header, Record};
-use peewit_core::ecs::{write_alert, write_health, write_health_text};
+use peewit_core::ecs::write_alert;
 use peewit_core::frame::{Frames, Item, MAX_FRAME};
 use peewit_core::pack::Pack;
 
 use crate::cli::{Name, Options};
 use crate::host::Host;
 use crate::rule_book::RuleBook;
+use crate::status::show_health;
 use crate::sys::{Errno, Fd, OpenMode, STDOUT, open, sleep_ms};
 use crate::text::{Out, say};
 use crate::writer::{rule_of, show};
@@ -107,16 +108,7 @@ impl Printer<'_> {
             Item::Record {
                 record: Record::Health(health),
                 ..
-            } => {
-                // Errors of `out` come with its flush.
-                let _ = if self.json {
-                    let header = self.host.as_ref().map(Host::header);
-                    write_health(&mut self.out, header.as_ref(), health)
-                } else {
-                    write_health_text(&mut self.out, health, "; ")
-                };
-                self.out.bytes(b"\n");
-            }
+            } => show_health(&mut self.out, self.host.as_ref(), health, self.json, "; "),
             Item::Unknown { offset, kind } => {
                 say("skipped: a record of a later version")
                     .count(", kind ", u64::from(*kind))

@@ -84,7 +84,7 @@ fn all(report: &mut Report, proc: &Proc) {
         Connection::open(&ANSWERS, SOCKET_BUFFER)
             .is_ok_and(|connection| connection.is_small(SOCKET_BUFFER)),
     );
-    for (limit, fine) in [
+    for &(limit, fine) in &[
         (Limits::NO_REALTIME, "real-time priority"),
         (Limits::CPUS_SHARED, "a thread on each CPU"),
         (

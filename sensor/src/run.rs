@@ -152,9 +152,9 @@ fn found(sensor: &Sensor, threads: &Threads) -> Limits {
     let limits = limits::found(&sensor.proc, threads.realtime, &threads.pinned)
         .with(Limits::SMALL_BUFFERS, threads.small_buffers)
         .with(Limits::EXECS_ONLY, sensor.source == Source::Fanotify);
-    for (limit, _) in Limits::NAMES {
-        if limits.contains(limit) {
-            say(limits::text(limit, &sensor.proc));
+    for (limit, _) in &Limits::NAMES {
+        if limits.contains(*limit) {
+            say(limits::text(*limit, &sensor.proc));
         }
     }
     limits

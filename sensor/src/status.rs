@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use peewit_core::alert::{Reason, Record};
+use peewit_core::alert::{Health, Reason, Record};
 use peewit_core::ecs::{write_health, write_health_text};
 use peewit_core::frame::{Frames, Item, encode};
 
@@ -94,18 +94,27 @@ fn print(path: &CStr, json: bool) -> Result<(), Errno> {
             Item::Record {
                 record: Record::Health(health),
                 ..
-            } => {
-                // Errors of `out` come with its flush.
-                let _ = if json {
-                    let header = host.as_ref().map(Host::header);
-                    write_health(&mut out, header.as_ref(), &health)
-                } else {
-                    write_health_text(&mut out, &health, "\n  ")
-                };
-                out.bytes(b"\n");
-            }
+            } => show_health(&mut out, host.as_ref(), &health, json, "\n  "),
             _ => {}
         }
     }
     out.flush()
+}
+
+/// How a sensor is: as a line of JSON, or as text with `separator` between its counts.
+#[inline(never)]
+pub fn show_health(
+    out: &mut Out<'_>,
+    host: Option<&Host>,
+    health: &Health,
+    json: bool,
+    separator: &str,
+) {
+    // Errors of `out` come with its flush.
+    let _ = if json {
+        write_health(out, host.map(Host::header).as_ref(), health)
+    } else {
+        write_health_text(out, health, separator)
+    };
+    out.bytes(b"\n");
 }

@@ -155,7 +155,7 @@ impl Serialize for Header<'_> {
             self.boot_id,
             self.sensor_version,
         ] {
-            out.put(cut_text(text, TEXT_LIMIT));
+            out.put(cut_text(text, TEXT_LIMIT).as_bytes());
         }
         out.put(&self.pack_build);
         out.put(&self.pack_crc);
@@ -222,7 +222,7 @@ impl Serialize for Alert<'_> {
             out.put(&value);
         }
         out.put(&(self.action as u8));
-        out.put(&self.matched_arg.is_some());
+        out.put(&u8::from(self.matched_arg.is_some()));
         if let Some(arg) = self.matched_arg {
             out.put(&arg.index);
             // Not repeated if it is in `args`.
@@ -234,7 +234,7 @@ impl Serialize for Alert<'_> {
         out.put(&self.pid);
         out.put(&(self.tid != self.pid).then_some(self.tid));
         out.put(&self.uid);
-        out.put(&executable.is_some());
+        out.put(&u8::from(executable.is_some()));
         if let Some(path) = executable {
             out.put(path.directory);
             out.put(path.name);
@@ -244,7 +244,7 @@ impl Serialize for Alert<'_> {
         out.put(&self.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)));
         let mut before = self.pid;
         out.put(&relative(self.parent.pid, &mut before));
-        out.put(&self.parent.executable.is_some());
+        out.put(&u8::from(self.parent.executable.is_some()));
         if let Some(path) = self.parent.executable {
             let path = cut.path(path);
             // Not repeated if it is that of `executable`.

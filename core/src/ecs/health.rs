@@ -53,8 +53,8 @@ pub fn write_health_text(out: &mut dyn Write, health: &Health, separator: &str) 
     out.write_str(", ")?;
     out.write_str(health.grade())?;
     let mut before = " (";
-    for (limit, name) in Limits::NAMES {
-        if health.limits.contains(limit) {
+    for (limit, name) in &Limits::NAMES {
+        if health.limits.contains(*limit) {
             out.write_str(before)?;
             out.write_str(name)?;
             before = ", ";

@@ -85,8 +85,8 @@ pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule: Option<&RuleInfo
         decimal(out, stage.pid.into(), 1)?;
     }
     let mut separator = "; ";
-    for (mark, name) in Flags::NAMES {
-        if alert.flags.contains(mark) {
+    for (mark, name) in &Flags::NAMES {
+        if alert.flags.contains(*mark) {
             out.write_str(separator)?;
             out.write_str(name)?;
             separator = ", ";

@@ -33,7 +33,7 @@ pub(super) fn put_id<S: SerializeTuple>(out: &mut Out<S>, id: RuleId<'_>) {
         }
         RuleId::Text(text) => {
             out.put(&1u8);
-            out.put(text);
+            out.put(text.as_bytes());
         }
     }
 }
@@ -67,14 +67,14 @@ impl Serialize for RuleInfo<'_> {
             },
         );
         out.put(&(self.severity as u8));
-        out.put(cut_text(self.name, NAME_LIMIT));
-        out.put(cut_text(self.author, AUTHOR_LIMIT));
+        out.put(cut_text(self.name, NAME_LIMIT).as_bytes());
+        out.put(cut_text(self.author, AUTHOR_LIMIT).as_bytes());
         for (items, separator, limit) in [
             (self.attack, b' ', ATTACK_LIMIT),
             (self.tags, b',', TAGS_LIMIT),
             (self.references, b' ', REFERENCES_LIMIT),
         ] {
-            out.put(cut_items(items, separator, limit));
+            out.put(cut_items(items, separator, limit).as_bytes());
         }
         out.end()
     }
