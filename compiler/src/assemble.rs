@@ -48,6 +48,7 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
     bounded("rules and stages of sequences", queries, MAX_RULES)?;
     let atoms = Atoms::of(rules)?;
     let mut writer = Writer::default();
+    writer.literals(&atoms);
     writer.fields(&atoms)?;
     writer.late(&atoms)?;
     writer.rules(rules, &atoms)?;
@@ -161,10 +162,29 @@ impl Writer {
             return offset;
         }
         let strings = self.section(Section::Strings);
-        let offset = strings.len() as u32;
-        strings.extend(bytes);
+        let found = memchr::memmem::find(strings, bytes);
+        let offset = found.unwrap_or(strings.len()) as u32;
+        if found.is_none() {
+            strings.extend(bytes);
+        }
         self.strings.insert(bytes.to_vec(), offset);
         offset
+    }
+
+    /// Writes the literals of patterns, the longest first: a shorter one is often part of it.
+    fn literals(&mut self, atoms: &Atoms) {
+        let tests = atoms.fields.values().flatten().flat_map(|atom| &atom.tests);
+        let mut literals: Vec<Vec<u8>> = tests
+            .filter_map(|test| match test {
+                Test::Pattern(pattern) if is_inside(pattern) => longest_literal(&pattern.tokens),
+                _ => None,
+            })
+            .filter(|literal| literal.len() > PART)
+            .collect();
+        literals.sort_by_key(|literal| std::cmp::Reverse(literal.len()));
+        for literal in literals {
+            self.string(&literal);
+        }
     }
 
     fn fields(&mut self, atoms: &Atoms) -> Result<(), TooLarge> {
@@ -296,6 +316,11 @@ impl Writer {
         tried: Tried,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
+        if let Tried::Inside(_) = tried {
+            let literal: Vec<u8> = tokens.iter().filter_map(byte).collect();
+            bounded("bytes of a literal", literal.len(), glob::MAX_LONG)?;
+            return self.glob_record(&literal, fold, tried, numbers);
+        }
         let pattern = encode(tokens);
         if let Err(error) = glob::validate(&pattern) {
             return Err(TooLarge(format!(
@@ -311,8 +336,18 @@ impl Writer {
                 glob::MAX_POSITIONS
             )));
         }
+        self.glob_record(&pattern, fold, tried, numbers)
+    }
+
+    fn glob_record(
+        &mut self,
+        pattern: &[u8],
+        fold: bool,
+        tried: Tried,
+        numbers: &BTreeSet<u16>,
+    ) -> Result<Item, TooLarge> {
         let number = self.count(Section::Globs, pack::GLOB_LEN);
-        let (offset, list) = (self.string(&pattern), self.list(numbers.iter().copied()));
+        let (offset, list) = (self.string(pattern), self.list(numbers.iter().copied()));
         let section = self.section(Section::Globs);
         section.extend(offset.to_le_bytes());
         section.extend((pattern.len() as u16).to_le_bytes());
@@ -320,6 +355,7 @@ impl Writer {
         let (slot, whole) = match tried {
             Tried::Rest => (NO_SLOT, 0),
             Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
+            Tried::Inside(read) => (read, pack::GLOB_INSIDE),
         };
         let folds = if fold { pack::GLOB_FOLDS } else { 0 };
         section.extend([folds | whole, 0]);
@@ -514,6 +550,9 @@ const fn is_list(field: Field) -> bool {
     )
 }
 
+/// How many bytes of a literal an automaton looks for that may stand anywhere.
+const PART: usize = 5;
+
 /// On what a glob is tried.
 #[derive(Clone, Copy, Debug)]
 enum Tried {
@@ -521,6 +560,8 @@ enum Tried {
     Rest,
     /// On the whole value; with a slot only the first time that the literal was found.
     Whole(u16),
+    /// It is a literal and compared where a part of it was found, so many of its bytes back.
+    Inside(u16),
 }
 
 /// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
@@ -585,9 +626,13 @@ impl Patterns {
             inner
         };
         let trie = usize::from(self.folds);
-        let part = rarest(&inner);
+        let (start, part) = rarest(&inner);
         if alone && exact && part.len() == inner.len() {
             self.unanchored[trie].insert(&inner, When::Here, atoms());
+        } else if alone && recurrence(tokens) + 2 <= glob::CREDIT {
+            let read = Tried::Inside((start + part.len()) as u16);
+            let item = writer.glob(tokens, pattern.fold, read, numbers)?;
+            self.unanchored[trie].insert(part, When::Here, [item]);
         } else {
             bounded(
                 "patterns with several wildcards inside the values of one field",
@@ -602,9 +647,9 @@ impl Patterns {
     }
 }
 
-/// The part of a long literal that is looked for: an unanchored automaton takes eight bytes for each byte of it.
-fn rarest(literal: &[u8]) -> &[u8] {
-    const LENGTH: usize = 5;
+/// The part of a long literal that is looked for, and where it begins: an unanchored automaton takes four bytes for
+/// each byte of it.
+fn rarest(literal: &[u8]) -> (usize, &[u8]) {
     let rarity = |part: &[u8]| -> u32 {
         let rarity = |byte: &u8| match byte {
             b' ' | b'/' | b'-' | b'.' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,
@@ -615,8 +660,10 @@ fn rarest(literal: &[u8]) -> &[u8] {
         part.iter().map(rarity).sum()
     };
     // Of equals the first: the search goes on until one is seen.
-    let parts = literal.windows(LENGTH).rev();
-    parts.max_by_key(|part| rarity(part)).unwrap_or(literal)
+    let parts = literal.windows(PART).enumerate().rev();
+    parts
+        .max_by_key(|(_, part)| rarity(part))
+        .unwrap_or((0, literal))
 }
 
 /// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search
@@ -685,7 +732,7 @@ const fn byte(token: &Token) -> Option<u8> {
 }
 
 /// A pattern as `peewit_core::glob` reads it.
-fn encode(tokens: &[Token]) -> Vec<u8> {
+pub(crate) fn encode(tokens: &[Token]) -> Vec<u8> {
     let mut pattern = Vec::new();
     for token in tokens {
         match token {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peewit_core::automaton::{
-    CHAIN, DENSE, DENSE_WORDS, END, HERE, LABELS_SHIFT, LEAF, LENGTH_SHIFT, LINEAR, MAX_WORDS,
-    STATE,
+    CHAIN, DENSE, DENSE_WORDS, END, FAIL_SHIFT, FILTER_WORDS, HERE, LABELS_SHIFT, LEAF,
+    LENGTH_SHIFT, LINEAR, MAX_WORDS, PAIR_WORDS, STATE, pair,
 };
 
 /// A state with this many children or more gets a table: a scan would cost more time than
@@ -107,7 +107,10 @@ impl Trie {
         while let Some(at) = stack.pop() {
             let shape = self.shape(at, unanchored);
             offsets[at] = size;
-            size += 1 + usize::from(unanchored) + self.outputs(at).count() + shape.edge_words();
+            size += 1 + shape.edge_words();
+            if !self.has_list_in_header(at, unanchored) {
+                size += self.outputs(at).count();
+            }
             match &shape {
                 Shape::Chain { child, .. } => stack.push(*child),
                 _ => stack.extend(self.nodes[at].children.values().rev()),
@@ -127,11 +130,16 @@ impl Trie {
                     header |= flag;
                 }
             }
-            words.push(header);
             if unanchored {
-                words.push(offsets[node.fail] as u32);
+                header |= (offsets[node.fail] as u32) << FAIL_SHIFT;
             }
-            words.extend(self.outputs(at).map(&mut list));
+            let lists = self.outputs(at).map(&mut list);
+            if self.has_list_in_header(at, unanchored) {
+                words.push(lists.fold(header, |header, list| header | list << LABELS_SHIFT));
+            } else {
+                words.push(header);
+                words.extend(lists);
+            }
             match shape {
                 Shape::Leaf | Shape::Chain { .. } => {}
                 Shape::Linear(_) => {
@@ -153,7 +161,24 @@ impl Trie {
                 }
             }
         }
+        if unanchored && !self.nodes.is_empty() {
+            words.extend(self.filter());
+        }
         words
+    }
+
+    /// The bits of what literals begin with, and of those of one byte.
+    fn filter(&self) -> [u32; FILTER_WORDS] {
+        let mut filter = [0; FILTER_WORDS];
+        for (&first, &child) in self.nodes.iter().take(1).flat_map(|root| &root.children) {
+            let ends = self.outputs(child).next().is_some();
+            let alone = ends.then_some(PAIR_WORDS * 32 + usize::from(first));
+            let seconds = self.nodes[child].children.keys();
+            for bit in seconds.map(|&second| pair(first, second)).chain(alone) {
+                filter[bit / 32] |= 1 << (bit % 32);
+            }
+        }
+        filter
     }
 
     fn outputs(&self, at: usize) -> impl Iterator<Item = &BTreeSet<Item>> {
@@ -161,6 +186,11 @@ impl Trie {
         [&node.here, &node.end]
             .into_iter()
             .filter(|set| !set.is_empty())
+    }
+
+    /// Whether a node is a leaf whose outputs need no word of their own.
+    fn has_list_in_header(&self, at: usize, unanchored: bool) -> bool {
+        !unanchored && self.nodes[at].children.is_empty() && self.outputs(at).count() == 1
     }
 
     fn shape(&self, at: usize, unanchored: bool) -> Shape {

@@ -1,8 +1,11 @@
 //! From a condition to jumps, in the order that decides most at least cost.
 
+use peewit_core::event::{Reading, base_name};
 use peewit_core::field::{Cost, Field};
+use peewit_core::glob;
 use peewit_core::pack::{FAIL, Kinds, MATCH};
 
+use crate::assemble::encode;
 use crate::expr::{Atom, Node, Pattern, Test, Token};
 
 /// A conditional jump within one rule; targets count from the rule's first, or are [`MATCH`] or [`FAIL`].
@@ -137,16 +140,76 @@ pub fn rank(field: Field) -> u8 {
     }
 }
 
+/// Programs that most devices start all the time, and that most rules name among others.
+const COMMON: [&str; 26] = [
+    "/bin/bash",
+    "/bin/sh",
+    "/usr/bin/awk",
+    "/usr/bin/base64",
+    "/usr/bin/bash",
+    "/usr/bin/cat",
+    "/usr/bin/chmod",
+    "/usr/bin/cp",
+    "/usr/bin/curl",
+    "/usr/bin/dash",
+    "/usr/bin/find",
+    "/usr/bin/grep",
+    "/usr/bin/id",
+    "/usr/bin/ls",
+    "/usr/bin/perl",
+    "/usr/bin/ps",
+    "/usr/bin/python3",
+    "/usr/bin/rm",
+    "/usr/bin/sed",
+    "/usr/bin/sh",
+    "/usr/bin/sudo",
+    "/usr/bin/systemctl",
+    "/usr/bin/wget",
+    "/usr/bin/xargs",
+    "/usr/lib/systemd/systemd",
+    "/usr/sbin/cron",
+];
+/// The same of arguments.
+const COMMON_ARGS: [&str; 12] = [
+    "-a", "-c", "-e", "-f", "-i", "-l", "-n", "-p", "-r", "/etc", "/tmp", "bash",
+];
+/// About how often each of them is seen.
+const SHARE: f64 = 0.03;
+
+/// How many of the values that are common in a field match a pattern.
+fn common(field: Field, pattern: &Pattern) -> usize {
+    let text = encode(&pattern.tokens);
+    let reading = Reading {
+        fold: pattern.fold,
+        joined: false,
+    };
+    let matches = |value: &&[u8]| glob::matches(&text, value, reading);
+    let programs = COMMON.iter().map(|path| path.as_bytes());
+    match field {
+        Field::ProcessExecutable | Field::ParentExecutable => programs.filter(matches).count(),
+        Field::ProcessName | Field::ParentName => programs.map(base_name).filter(matches).count(),
+        Field::ProcessArgs | Field::ParentArgs => {
+            let args = COMMON_ARGS.iter().map(|arg| arg.as_bytes());
+            args.filter(matches).count()
+        }
+        _ => 0,
+    }
+}
+
 /// About how often an atom holds, between 0 and 1.
 fn breadth(atom: &Atom) -> f64 {
     if atom.field.cost() == Cost::Constant {
         return 1.0;
     }
-    let sum: f64 = atom.tests.iter().map(test_breadth).sum();
+    let sum: f64 = atom
+        .tests
+        .iter()
+        .map(|test| test_breadth(atom.field, test))
+        .sum();
     sum.min(1.0)
 }
 
-fn test_breadth(test: &Test) -> f64 {
+fn test_breadth(field: Field, test: &Test) -> f64 {
     match test {
         Test::Range(low, high) if low == high => 0.01,
         Test::Range(..) | Test::Length(..) => 0.5,
@@ -157,11 +220,12 @@ fn test_breadth(test: &Test) -> f64 {
                 .iter()
                 .filter(|token| matches!(token, Token::Byte(_)))
                 .count();
-            if literals == pattern.tokens.len() {
+            let rare = if literals == pattern.tokens.len() {
                 0.001
             } else {
                 0.7f64.powi(literals.try_into().unwrap_or(i32::MAX))
-            }
+            };
+            rare + SHARE * common(field, pattern) as f64
         }
     }
 }

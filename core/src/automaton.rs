@@ -8,15 +8,20 @@
 //!          bit  2     a word "here" follows: outputs on arriving
 //!          bit  3     a word "end" follows: outputs if the value ends here
 //!          bits 4-5   chain: number of labels (1-3; 1 if unanchored)
-//!          bits 6-29  chain: labels, the first lowest; linear: number of edges
+//!          bits 6-29  chain: labels, the first lowest; linear: number of edges;
+//!                     leaf: its outputs, if they are of one of the two sorts: no word follows
+//!          unanchored automata have labels and numbers in bits 6-13 only, and in
+//!          bits 14-28 the state of the longest proper suffix; no leaf has outputs here
 //!          bit  31    set: a state begins here (clear in every other word)
-//! [fail]   unanchored automata only: the state of the longest proper suffix
 //! [here]   index of a list of outputs
 //! [end]    index of a list of outputs
 //! edges    chain:  none, the child follows
 //!          linear: label in bits 0-7, child in bits 8-30; ascending by label
 //!          dense:  128 words of two 16-bit children (0: none), by label
 //! ```
+//!
+//! After the last state an unanchored automaton has [`FILTER_WORDS`] words, a bit for each [`pair`] of bytes that patterns
+//! begin with, then one for each byte that is a whole pattern: between patterns nothing else is read.
 //!
 //! An *anchored* automaton is a trie of what values begin with: it is left at the first byte
 //! that no pattern continues with, usually after a few bytes. A *reversed* one is the same read from a value's last
@@ -51,8 +56,23 @@ pub const DENSE: u32 = 3;
 pub const DENSE_WORDS: usize = 128;
 /// Where a chain's length stands.
 pub const LENGTH_SHIFT: u32 = 4;
-/// Where a chain's labels, or the number of edges, stand.
+/// Where a chain's labels, the number of edges, or the outputs of a leaf stand.
 pub const LABELS_SHIFT: u32 = 6;
+/// Where an unanchored automaton's states have the state of their longest proper suffix.
+pub const FAIL_SHIFT: u32 = 14;
+
+/// Words of the bits that say with which two bytes the patterns of an unanchored automaton begin.
+pub const PAIR_WORDS: usize = 64;
+/// The same, and the bits of patterns of one byte.
+pub const FILTER_WORDS: usize = PAIR_WORDS + 8;
+
+/// The bit of two bytes among those of [`PAIR_WORDS`]; others have it too.
+#[inline]
+pub const fn pair(first: u8, second: u8) -> usize {
+    let both = (first as u32) << 8 | second as u32;
+    // The upper bits of a product depend on all bits of its factors.
+    (both.wrapping_mul(0x9E37_79B1) >> 21) as usize
+}
 
 /// Which outputs of a state were reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +107,6 @@ pub struct Automaton<'a> {
 #[derive(Clone, Copy)]
 struct State {
     header: u32,
-    fail: u32,
     here: Option<u32>,
     end: Option<u32>,
     edges: usize,
@@ -124,6 +143,15 @@ impl<'a> Automaton<'a> {
     #[inline]
     fn state(&self, index: usize) -> State {
         let header = self.word(index);
+        if header & KIND == LEAF && !self.unanchored && has_one_sort(header) {
+            let list = (header & !STATE) >> LABELS_SHIFT;
+            return State {
+                header,
+                here: (header & HERE != 0).then_some(list),
+                end: (header & END != 0).then_some(list),
+                edges: index + 1,
+            };
+        }
         let mut next = index + 1;
         let mut optional = |present: bool| {
             present.then(|| {
@@ -131,12 +159,10 @@ impl<'a> Automaton<'a> {
                 self.word(next - 1)
             })
         };
-        let fail = optional(self.unanchored).unwrap_or(0);
         let here = optional(header & HERE != 0);
         let end = optional(header & END != 0);
         State {
             header,
-            fail,
             here,
             end,
             edges: next,
@@ -153,7 +179,7 @@ impl<'a> Automaton<'a> {
         }
         let edges = self
             .words
-            .get(state.edges..state.edges + edge_count(state.header))?;
+            .get(state.edges..state.edges + self.edge_count(state.header))?;
         for &edge in edges {
             let edge = u32::from_le_bytes(edge);
             if edge & 0xFF >= u32::from(label) {
@@ -244,14 +270,30 @@ impl<'a> Automaton<'a> {
 
     /// Reads a whole value and reports the outputs of what it contains and what it ends with.
     fn read_unanchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
+        let Some((_, filter)) = self.words.split_last_chunk::<FILTER_WORDS>() else {
+            return;
+        };
         let root = self.state(0);
         let mut state = root;
         // In a well-made automaton a state has at least as many bytes behind it as fail links
         // in front of it. Holding it to that bounds the work also in any other.
         let mut credit = 0usize;
         let mut at_root = true;
-        for (index, &byte) in value.iter().enumerate() {
-            let label = reading.byte(byte);
+        let mut index = 0;
+        while let Some(&byte) = value.get(index) {
+            let mut label = reading.byte(byte);
+            if at_root {
+                while let Some(&byte) = value.get(index + 1) {
+                    let next = reading.byte(byte);
+                    let is_set =
+                        |bit: usize| filter[bit / 32][bit / 8 % WORD] >> (bit % 8) & 1 == 1;
+                    if is_set(pair(label, next)) || is_set(PAIR_WORDS * 32 + usize::from(label)) {
+                        break;
+                    }
+                    (index, label) = (index + 1, next);
+                }
+            }
+            index += 1;
             let child = loop {
                 let child = match state.header & KIND {
                     LEAF => None,
@@ -262,7 +304,7 @@ impl<'a> Automaton<'a> {
                 if child.is_some() || at_root {
                     break child;
                 }
-                let fail = if credit == 0 { 0 } else { state.fail as usize };
+                let fail = if credit == 0 { 0 } else { fail(state.header) };
                 credit = credit.saturating_sub(1);
                 at_root = fail == 0;
                 // Most fail at once: the root is not read again.
@@ -275,7 +317,7 @@ impl<'a> Automaton<'a> {
                 if let Some(list) = state.here {
                     report(Output {
                         list,
-                        position: index + 1,
+                        position: index,
                     });
                 }
             }
@@ -288,10 +330,23 @@ impl<'a> Automaton<'a> {
         }
     }
 
+    /// How many edges a linear state has: at most 256, whatever its header says.
+    #[inline]
+    fn edge_count(&self, header: u32) -> usize {
+        let number = (header & !STATE) >> LABELS_SHIFT;
+        match self.unanchored {
+            true => number as usize & 0xFF,
+            false => number.min(256) as usize,
+        }
+    }
+
     /// Checks that the words are a sequence of states, that every child and fail link is the
     /// beginning of one, and, by `list_exists`, every index of a list.
     pub fn validate(&self, list_exists: impl Fn(u32) -> bool) -> bool {
-        let count = self.words.len();
+        let filter = if self.unanchored { FILTER_WORDS } else { 0 };
+        let Some(count) = self.words.len().checked_sub(filter) else {
+            return false;
+        };
         let is_state = |index: usize| index < count && self.word(index) & STATE != 0;
         let mut at = 0;
         while at < count {
@@ -299,7 +354,7 @@ impl<'a> Automaton<'a> {
             let lists = [state.here, state.end];
             if !is_state(at)
                 || !lists.into_iter().flatten().all(&list_exists)
-                || !is_state(state.fail as usize)
+                || (self.unanchored && !is_state(fail(state.header)))
             {
                 return false;
             }
@@ -315,7 +370,7 @@ impl<'a> Automaton<'a> {
                 }
                 CHAIN => state.edges,
                 LINEAR => {
-                    let end = state.edges + edge_count(state.header);
+                    let end = state.edges + self.edge_count(state.header);
                     let edges = || (state.edges..end).map(|index| self.word(index));
                     if !edges().all(|edge| edge & STATE == 0 && is_state((edge >> 8) as usize))
                         || !edges().map(|edge| edge & 0xFF).is_sorted()
@@ -338,12 +393,18 @@ impl<'a> Automaton<'a> {
                 }
             };
         }
-        at == count
+        at == count && count > 0
     }
 }
 
-/// How many edges a linear state has: at most 256, whatever its header says.
+/// The state of an unanchored automaton that its longest proper suffix leads to.
 #[inline]
-fn edge_count(header: u32) -> usize {
-    ((header & !STATE) >> LABELS_SHIFT).min(256) as usize
+const fn fail(header: u32) -> usize {
+    (header >> FAIL_SHIFT) as usize & (MAX_WORDS - 1)
+}
+
+/// Whether a state has outputs on arriving or at the end, but not both.
+#[inline]
+const fn has_one_sort(header: u32) -> bool {
+    (header & HERE != 0) != (header & END != 0)
 }

@@ -86,7 +86,9 @@ impl Evaluation {
             return;
         };
         words.iter_mut().for_each(clear);
-        for atom in facts.iter() {
+        // They ascend: what follows the field's is of no interest.
+        let end = index.atoms().end;
+        for atom in facts.iter().take_while(|&atom| usize::from(atom) < end) {
             if let Some(word) = usize::from(atom / 64)
                 .checked_sub(index.first_word)
                 .and_then(|word| words.get_mut(word))

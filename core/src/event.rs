@@ -100,6 +100,15 @@ impl Reading {
             byte => byte,
         }
     }
+
+    /// Whether a value begins with a literal.
+    pub fn begins(self, value: &[u8], literal: &[u8]) -> bool {
+        value.len() >= literal.len()
+            && value
+                .iter()
+                .zip(literal)
+                .all(|(&byte, &expected)| self.byte(byte) == expected)
+    }
 }
 
 /// A process event, as far as rules ask for it.
@@ -155,6 +164,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn literals_are_compared_as_they_are_read() {
+        let reading = |fold, joined| Reading { fold, joined };
+        assert!(reading(true, true).begins(b"CURL\0-k x", b"curl -k"));
+        assert!(!reading(false, true).begins(b"CURL\0-k x", b"curl -k"));
+        assert!(!reading(true, false).begins(b"CURL\0-k x", b"curl -k"));
+        assert!(!reading(true, true).begins(b"curl", b"curl -k"));
     }
 
     #[test]

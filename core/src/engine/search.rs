@@ -101,6 +101,18 @@ impl Search<'_, '_> {
         let Some(glob) = pack.glob(number) else {
             return;
         };
+        if glob.inside {
+            let start = position.checked_sub(usize::from(glob.slot));
+            let text = start.and_then(|start| value.get(start..));
+            let reading = Reading {
+                fold: glob.fold,
+                ..reading
+            };
+            if text.is_some_and(|text| reading.begins(text, glob.pattern)) {
+                pack.list(glob.list).for_each(|atom| self.set(atom));
+            }
+            return;
+        }
         if glob.slot != NO_SLOT {
             // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
             // one does.

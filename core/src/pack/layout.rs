@@ -82,6 +82,9 @@ pub const MAX_SLOTS: usize = 2048;
 pub const GLOB_FOLDS: u8 = 1;
 /// In a glob's record: it is tried on the whole value.
 pub const GLOB_WHOLE: u8 = 2;
+/// In a glob's record: it is a literal that may stand anywhere, and the slot says how many of its bytes were read where a part
+/// of it was found.
+pub const GLOB_INSIDE: u8 = 4;
 /// In an atom's late test: there is no atom without which it cannot hold.
 pub const NO_GUARD: u16 = 0xFFFF;
 /// What a late test asks: the length in UTF-16 units, lowest and highest.

@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
 use super::{
-    AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_WHOLE, INSTRUCTION_LEN, Kinds, NOT, Pack,
-    RuleIndex,
+    AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_WHOLE, INSTRUCTION_LEN, Kinds, NOT,
+    Pack, RuleIndex,
 };
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
@@ -58,6 +58,9 @@ pub(crate) struct Glob<'a> {
     pub slot: u16,
     /// Whether it is the whole pattern, tried on the whole value.
     pub whole: bool,
+    /// Whether it is a literal that may stand anywhere: it is compared where a part of it was found, of which the last
+    /// byte is that before `slot`.
+    pub inside: bool,
 }
 
 /// A range of numbers, both ends included.
@@ -178,6 +181,7 @@ impl<'a> Pack<'a> {
             fold: record[8] & GLOB_FOLDS != 0,
             slot: le_u16(record, 10),
             whole: record[8] & GLOB_WHOLE != 0,
+            inside: record[8] & GLOB_INSIDE != 0,
         })
     }
 

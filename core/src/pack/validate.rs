@@ -65,9 +65,17 @@ impl Pack<'_> {
     fn validate_globs(&self) -> Result<(), Error> {
         for index in 0..self.globs.len() {
             let sound = self.glob(index as u16).is_some_and(|glob| {
-                glob::validate(glob.pattern).is_ok()
-                    && self.is_atom_list(glob.list)
-                    && (usize::from(glob.slot) < MAX_SLOTS || glob.slot == NO_SLOT)
+                let sound = match glob.inside {
+                    true => {
+                        glob.pattern.len() <= glob::MAX_LONG
+                            && usize::from(glob.slot) <= glob.pattern.len()
+                    }
+                    false => {
+                        glob::validate(glob.pattern).is_ok()
+                            && (usize::from(glob.slot) < MAX_SLOTS || glob.slot == NO_SLOT)
+                    }
+                };
+                sound && self.is_atom_list(glob.list)
             });
             check(Section::Globs, sound)?;
         }
