@@ -52,7 +52,7 @@ pub struct Stage {
 ///
 /// # Errors
 /// Bad syntax, pipes, an unknown function, an unknown field (but one with a `?` in front is simply missing), a test
-/// that does not fit its field, parentheses nested deeper than [`MAX_DEPTH`], a sequence whose stages do not fit together.
+/// that does not fit its field, parentheses nested too deep, a sequence whose stages do not fit together.
 pub fn parse(query: &str) -> Result<Query, Located> {
     check_depth(query)?;
     let mut pairs = Grammar::parse(Rule::query, query)

@@ -23,7 +23,7 @@ mod grammar {
 ///
 /// # Errors
 /// Bad syntax, an unknown field, a test that does not fit its field, parentheses nested
-/// deeper than [`MAX_DEPTH`].
+/// too deep.
 pub fn parse(query: &str) -> Result<Expr, Located> {
     check_depth(query)?;
     let mut pairs = Grammar::parse(Rule::query, query)
