@@ -17,7 +17,7 @@ use crate::judge::{Rules, length};
 use crate::queue;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
-use crate::sys::{boot_ms, lock_value, real_ms};
+use crate::sys::{boot_ms, real_ms};
 
 /// Who started whom: processes, images and bytes of their paths and arguments.
 pub type Table = Lineage<1024, 256, 16384>;
@@ -110,11 +110,6 @@ impl Outlet {
         self.sequence = sequence;
         self.alerts = Some(alerts);
         self.events = events;
-    }
-
-    /// Keeps the terms in memory. What is pending of sequences and thresholds takes up none before a rule needs it.
-    pub fn lock_memory(&self) {
-        let _ = lock_value(&self.terms);
     }
 
     /// Room for a frame, for whoever has the lock.

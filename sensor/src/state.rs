@@ -165,10 +165,10 @@ impl State {
         Ok(())
     }
 
-    /// Keeps in memory what every event needs. Without the right to do so, it is likely to stay there all the same.
+    /// Keeps in memory what every event needs. Without the right to do so, it is likely to stay there all the same. Tables of
+    /// terms, sequences and thresholds take up none before a rule holds, and stay from then on.
     pub fn lock_memory(&self) {
         let _ = lock_value(&self.lineage);
-        self.outlet.lock_memory();
     }
 
     /// Takes note of the forks and ends up to now.
