@@ -57,8 +57,11 @@ pub fn assemble(rules: &[Rule], build: u32) -> Result<Vec<u8>, TooLarge> {
 }
 
 /// The queries of all rules, in the order of their numbers in the pack.
-fn queries(rules: &[Rule]) -> impl Iterator<Item = &Query> {
-    rules.iter().flat_map(|rule| &rule.queries)
+fn queries(rules: &[Rule]) -> impl Iterator<Item = (&Rule, &Query)> {
+    let of = |rule| std::iter::repeat(rule);
+    rules
+        .iter()
+        .flat_map(move |rule: &Rule| of(rule).zip(&rule.queries))
 }
 
 /// All atoms of all rules, numbered: a field's atoms begin a new word of 64, and those that are tested one by one
@@ -73,7 +76,7 @@ impl Atoms {
     fn of(rules: &[Rule]) -> Result<Self, TooLarge> {
         let mut sets: BTreeMap<Field, BTreeSet<Atom>> = BTreeMap::new();
         let mut late: BTreeSet<Atom> = BTreeSet::new();
-        for query in queries(rules) {
+        for (_, query) in queries(rules) {
             query.condition.atoms(&mut |atom| {
                 let early = if atom.is_late() {
                     late.insert(atom.clone());
@@ -429,7 +432,7 @@ impl Writer {
         record.extend([
             rule.severity as u8,
             rule.risk_score,
-            plan::kinds(&query.condition).0,
+            kinds(rule, query),
             purpose,
         ]);
         record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
@@ -442,9 +445,9 @@ impl Writer {
         let mut triggered: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
         let mut steps: BTreeMap<(u8, Field), u8> = BTreeMap::new();
         let (mut always, mut always_kinds) = (Vec::new(), 0);
-        for (number, query) in queries(rules).enumerate() {
+        for (number, (rule, query)) in queries(rules).enumerate() {
             let condition = &query.condition;
-            let kinds = plan::kinds(condition).0;
+            let kinds = kinds(rule, query);
             match plan::triggers(condition) {
                 Some(found) => {
                     for atom in found {
@@ -510,6 +513,11 @@ impl Writer {
         Pack::parse(&bytes).map_err(|error| TooLarge(format!("the pack is not sound: {error}")))?;
         Ok(bytes)
     }
+}
+
+/// The kinds of events that a query is looked at for.
+fn kinds(rule: &Rule, query: &Query) -> u8 {
+    rule.kinds.0 & plan::kinds(&query.condition).0
 }
 
 /// What is to be done with the matches of a rule's query, as its record has it.

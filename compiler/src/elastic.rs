@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use peewit_core::alert::{Severity, TEXT_LIMIT};
 use peewit_core::field::Field;
-use peewit_core::pack::MAX_TERM_FIELDS;
+use peewit_core::pack::{Kinds, MAX_TERM_FIELDS};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -170,6 +170,7 @@ pub fn parse(text: &str) -> Result<Rule, Located> {
         risk_score,
         tags: keys.tags,
         references: keys.references,
+        kinds: Kinds(u8::MAX),
         kind,
         queries,
         lookback_s: keys

@@ -2,6 +2,7 @@
 
 use peewit_core::alert::Severity;
 use peewit_core::field::Field;
+use peewit_core::pack::Kinds;
 
 use crate::expr::Node;
 
@@ -24,6 +25,8 @@ pub struct Rule {
     pub severity: Severity,
     /// `risk_score`, 0 to 100. For a Sigma rule that of its level.
     pub risk_score: u8,
+    /// The kinds of a device's events that it is about. A recorded event says itself what it is.
+    pub kinds: Kinds,
     /// What is to be done with the events that match.
     pub kind: Kind,
     /// What to match: several queries for a sequence, in the order of its stages (one that is to match

@@ -10,10 +10,10 @@ mod regex;
 use std::collections::BTreeSet;
 
 use peewit_core::alert::{Severity, TEXT_LIMIT};
-use peewit_core::field::Field;
+use peewit_core::pack::Kinds;
 
 use crate::diagnostic::Located;
-use crate::expr::{self, Expr, Pattern, Test};
+use crate::expr::{self, Expr};
 use crate::rule::{Kind, Query, Rule};
 use crate::syntax::join;
 use crate::yaml::{self, Node, Value};
@@ -62,12 +62,11 @@ fn rule(text: &str, document: &Node, mapping: &Mapping) -> Result<Rule, Located>
         risk_score,
         tags,
         references: texts(document, "references")?,
+        // The category `process_creation`: a copy of its parent runs nothing new, and an end is none.
+        kinds: Kinds(Kinds::ANY.0 | Kinds::EXEC.0),
         kind: Kind::Query,
         queries: vec![Query {
-            condition: expr::Node::new(&Expr::And(vec![
-                detection(text, document, mapping)?,
-                creation(),
-            ])),
+            condition: expr::Node::new(&detection(text, document, mapping)?),
             keys: Vec::new(),
         }],
         lookback_s: crate::elastic::DEFAULT_LOOKBACK_S,
@@ -108,12 +107,6 @@ fn level(document: &Node) -> Result<(Severity, u8), Located> {
         Some("critical") => Ok((Severity::Critical, 99)),
         _ => Err(node.error("level is informational, low, medium, high or critical")),
     }
-}
-
-/// What the category `process_creation` says: a program was started. A copy of its parent runs nothing new, and an end is none.
-fn creation() -> Expr {
-    let is = |action| Expr::Is(Field::EventAction, Test::Pattern(Pattern::exact(action)));
-    Expr::Not(Box::new(Expr::Or(vec![is("fork"), is("end")])))
 }
 
 /// The selections, and what the condition says of them.

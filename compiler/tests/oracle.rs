@@ -374,6 +374,7 @@ fn any_rule(number: usize, expr: &Expr) -> Rule {
         references: Vec::new(),
         severity: Severity::Low,
         risk_score: 1,
+        kinds: Kinds(u8::MAX),
         kind: Kind::Query,
         queries: vec![Query {
             condition: Node::new(expr),

@@ -51,6 +51,7 @@ fn varied() -> Vec<u8> {
     rules.push(sequence());
     rules.push(Rule {
         id: "r7".into(),
+        kinds: Kinds(u8::MAX),
         kind: Kind::Threshold {
             count: 5,
             distinct: Some((Field::ProcessName, 3)),
@@ -79,6 +80,7 @@ fn sequence() -> Rule {
         ],
         severity: Severity::High,
         risk_score: 73,
+        kinds: Kinds(u8::MAX),
         kind: Kind::Sequence {
             span_ms: Some(5_000_000_000),
         },

@@ -12,6 +12,7 @@ use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::alert::Severity;
 use peewit_core::field::Field;
+use peewit_core::pack::Kinds;
 
 const HEAD: &str = "\
 title: A title
@@ -30,12 +31,10 @@ fn rule(detection: &str) -> Result<Rule, Located> {
     rules.remove(0)
 }
 
-/// Beside what every rule says: a program was started, not only copied or ended.
 #[track_caller]
 fn means(detection: &str, expected: Expr) {
     let rule = rule(detection).unwrap();
-    let action = |name| Expr::Is(Field::EventAction, glob(name, false));
-    let expected = Expr::And(vec![expected, not(action("fork")), not(action("end"))]);
+    assert_eq!(rule.kinds, Kinds(Kinds::ANY.0 | Kinds::EXEC.0));
     assert_eq!(
         rule.queries[0].condition,
         Node::new(&expected),

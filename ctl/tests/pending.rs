@@ -11,6 +11,7 @@ use peewit_compiler::kql;
 use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_core::alert::Severity;
 use peewit_core::field::Field;
+use peewit_core::pack::Kinds;
 use serde_json::{Value, json};
 
 fn query(condition: &str, keys: &[Field]) -> Query {
@@ -30,6 +31,7 @@ fn rule(id: &str, kind: Kind, queries: Vec<Query>) -> Rule {
         references: vec!["https://example.org".into()],
         severity: Severity::Medium,
         risk_score: 47,
+        kinds: Kinds(u8::MAX),
         kind,
         queries,
         lookback_s: 60,
