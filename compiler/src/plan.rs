@@ -106,7 +106,7 @@ pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
             let weight = |atoms: &Vec<Atom>| {
                 atoms
                     .iter()
-                    .map(|atom| breadth(atom) * f64::from(rank(atom.field)))
+                    .map(|atom| breadth(atom) * f64::from(rank(atom.field)) + reads(atom.field))
                     .sum::<f64>()
             };
             children
@@ -123,6 +123,15 @@ pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
             all.dedup();
             Some(all)
         }
+    }
+}
+
+/// What it weighs that a field has to be read for every event, were it a trigger: more than any other trigger does, however
+/// often that one holds.
+fn reads(field: Field) -> f64 {
+    match field.cost() {
+        Cost::Read => 1e3,
+        _ => 0.0,
     }
 }
 
@@ -298,5 +307,25 @@ fn likelihood(node: &Node) -> f64 {
         } => 1.0 - breadth(atom),
         Node::And(children) => children.iter().map(likelihood).product(),
         Node::Or(children) => children.iter().map(likelihood).sum::<f64>().min(1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::Expr;
+
+    /// A user's id is rare as a value, but asking for it costs a read of every process.
+    #[test]
+    fn what_has_to_be_read_is_no_trigger_beside_something_else() {
+        let is = |field, pattern| Expr::Is(field, Test::Pattern(pattern));
+        let prefix = "/run/".bytes().map(Token::Byte).chain([Token::Run]);
+        let node = Node::new(&Expr::And(vec![
+            is(Field::UserId, Pattern::exact("0")),
+            is(Field::ProcessExecutable, Pattern::new(prefix, false)),
+        ]));
+        let found = triggers(&node).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].field, Field::ProcessExecutable);
     }
 }
