@@ -1,19 +1,24 @@
 //! Writing a pack: de-duplicates atoms over all rules and lays out `docs/pack-format.md`.
 
+mod atoms;
+mod patterns;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use peewit_core::automaton::MAX_WORDS;
+use peewit_core::automaton::{MAX_WORDS, PART};
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
 use peewit_core::pack::{
-    self, ALWAYS, GLOB, HEADER_LEN, MAGIC, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
-    MAX_STAGES, MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, NOT, Pack, Section, VERSION,
+    self, GLOB, HEADER_LEN, MAGIC, MAX_RULES, MAX_STAGES, MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, Pack,
+    Section, VERSION,
 };
 
-use crate::automata::{Item, Trie, When};
+use self::atoms::Atoms;
+use self::patterns::{Patterns, Tried, byte, is_inside, longest_literal, recurrence};
+use crate::automata::Item;
 use crate::dfa;
-use crate::expr::{Atom, Pattern, Test, Token};
+use crate::expr::{Test, Token, encode};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
 
@@ -64,66 +69,6 @@ fn queries(rules: &[Rule]) -> impl Iterator<Item = (&Rule, &Query)> {
         .flat_map(move |rule: &Rule| of(rule).zip(&rule.queries))
 }
 
-/// All atoms of all rules, numbered: a field's atoms begin a new word of 64, and those that are tested one by one
-/// follow all others.
-struct Atoms {
-    fields: BTreeMap<Field, Vec<Atom>>,
-    late: Vec<Atom>,
-    numbers: HashMap<Atom, u16>,
-}
-
-impl Atoms {
-    fn of(rules: &[Rule]) -> Result<Self, TooLarge> {
-        let mut sets: BTreeMap<Field, BTreeSet<Atom>> = BTreeMap::new();
-        let mut late: BTreeSet<Atom> = BTreeSet::new();
-        for (_, query) in queries(rules) {
-            query.condition.atoms(&mut |atom| {
-                let early = if atom.is_late() {
-                    late.insert(atom.clone());
-                    atom.guard()
-                } else {
-                    Some(atom.clone())
-                };
-                if let Some(atom) = early {
-                    sets.entry(atom.field).or_default().insert(atom);
-                }
-            });
-        }
-        let late: Vec<Atom> = late.into_iter().collect();
-        bounded(
-            "different lengths, comparisons and regular expressions",
-            late.len(),
-            MAX_LATE_WORDS * 64,
-        )?;
-        let (mut words, mut numbers, mut fields) = (0, HashMap::new(), BTreeMap::new());
-        for (field, set) in sets {
-            let list: Vec<Atom> = set.into_iter().collect();
-            numbers.extend(
-                list.iter()
-                    .enumerate()
-                    .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
-            );
-            words += list.len().div_ceil(64);
-            fields.insert(field, list);
-        }
-        numbers.extend(
-            late.iter()
-                .enumerate()
-                .map(|(index, atom)| (atom.clone(), (words * 64 + index) as u16)),
-        );
-        bounded(
-            "words of 64 different lists of values",
-            words + late.len().div_ceil(64),
-            MAX_ATOM_WORDS,
-        )?;
-        Ok(Self {
-            fields,
-            late,
-            numbers,
-        })
-    }
-}
-
 /// The growing sections.
 #[derive(Default)]
 struct Writer {
@@ -131,6 +76,8 @@ struct Writer {
     lists: HashMap<Vec<u16>, u16>,
     strings: HashMap<Vec<u8>, u32>,
     dfas: HashMap<Vec<u8>, u32>,
+    /// For each condition its first jump.
+    conditions: HashMap<Vec<(u16, u16)>, u16>,
 }
 
 impl Writer {
@@ -205,18 +152,12 @@ impl Writer {
                 0,
             ];
             record.extend((self.count(Section::Ranges, pack::RANGE_LEN) as u16).to_le_bytes());
-            let folds = tests.keys().any(
-                |test| matches!(test, Test::Pattern(pattern) if pattern.fold && is_inside(pattern)),
-            );
-            let mut patterns = Patterns {
-                folds,
-                ..Patterns::default()
-            };
+            let mut found = Vec::new();
             let mut ranges = 0u16;
             for (test, numbers) in tests {
                 match test {
                     Test::Length(..) | Test::Regex(_) | Test::BeginsWith(_) => {}
-                    Test::Pattern(pattern) => patterns.add(self, pattern, &numbers)?,
+                    Test::Pattern(pattern) => found.push((pattern, numbers)),
                     Test::Range(low, high) => {
                         ranges += 1;
                         let list = self.list(numbers);
@@ -230,14 +171,15 @@ impl Writer {
             }
             debug_assert!(field.ty() == Type::Number || ranges == 0);
             record.extend(ranges.to_le_bytes());
+            let patterns = Patterns::of(self, &found)?;
             let mut list = |items: &BTreeSet<Item>| u32::from(self.list(items.iter().copied()));
             let automata = [
                 patterns.anchored[0].anchored(&mut list),
                 patterns.anchored[1].anchored(&mut list),
                 patterns.reversed[0].anchored(&mut list),
                 patterns.reversed[1].anchored(&mut list),
-                std::mem::take(&mut patterns.unanchored[0]).unanchored(&mut list),
-                std::mem::take(&mut patterns.unanchored[1]).unanchored(&mut list),
+                patterns.unanchored[0].unanchored(&mut list),
+                patterns.unanchored[1].unanchored(&mut list),
             ];
             for words in automata {
                 bounded(
@@ -349,20 +291,24 @@ impl Writer {
         tried: Tried,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
+        bounded("bytes of a pattern", pattern.len(), pack::MAX_GLOB_LEN)?;
         let number = self.count(Section::Globs, pack::GLOB_LEN);
         let (offset, list) = (self.string(pattern), self.list(numbers.iter().copied()));
-        let section = self.section(Section::Globs);
-        section.extend(offset.to_le_bytes());
-        section.extend((pattern.len() as u16).to_le_bytes());
-        section.extend(list.to_le_bytes());
-        let (slot, whole) = match tried {
+        bounded(
+            "bytes of patterns",
+            offset as usize,
+            (u32::MAX >> pack::GLOB_LEN_BITS) as usize,
+        )?;
+        let (slot, tried) = match tried {
             Tried::Rest => (NO_SLOT, 0),
             Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
             Tried::Inside(read) => (read, pack::GLOB_INSIDE),
         };
         let folds = if fold { pack::GLOB_FOLDS } else { 0 };
-        section.extend([folds | whole, 0]);
-        section.extend(slot.to_le_bytes());
+        let section = self.section(Section::Globs);
+        section.extend((offset << pack::GLOB_LEN_BITS | pattern.len() as u32).to_le_bytes());
+        section.extend(list.to_le_bytes());
+        section.extend((slot | tried | folds).to_le_bytes());
         Ok(GLOB | number as u16)
     }
 
@@ -383,22 +329,7 @@ impl Writer {
         query: &Query,
         atoms: &Atoms,
     ) -> Result<(), TooLarge> {
-        let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
-        let jumps = plan::jumps(&query.condition);
-        bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
-        for jump in &jumps {
-            let target = |target: u16| {
-                if target >= pack::FAIL {
-                    target
-                } else {
-                    target + first as u16
-                }
-            };
-            let atom = atoms.numbers[jump.atom] | if jump.negated { NOT } else { 0 };
-            for value in [atom, target(jump.then), target(jump.otherwise)] {
-                self.u16(Section::Code, value);
-            }
-        }
+        let (first, count) = self.code(query, atoms)?;
         let mut record = Vec::with_capacity(pack::RULE_LEN);
         let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
         for text in [
@@ -417,8 +348,8 @@ impl Writer {
             record.extend(self.string(text.as_bytes()).to_le_bytes());
             record.extend((text.len() as u16).to_le_bytes());
         }
-        record.extend((first as u16).to_le_bytes());
-        record.extend((jumps.len() as u16).to_le_bytes());
+        record.extend(first.to_le_bytes());
+        record.extend(count.to_le_bytes());
         for seconds in [rule.lookback_s, rule.interval_s] {
             record.extend(seconds.to_le_bytes());
         }
@@ -439,6 +370,35 @@ impl Writer {
         debug_assert_eq!(record.len(), pack::RULE_LEN);
         self.section(Section::Rules).extend(record);
         Ok(())
+    }
+
+    /// The first jump of a query's condition, and how many there are: equal conditions have the same.
+    fn code(&mut self, query: &Query, atoms: &Atoms) -> Result<(u16, u16), TooLarge> {
+        let mut jumps = Vec::new();
+        for jump in plan::jumps(&query.condition) {
+            let mut atom = atoms.numbers[jump.atom];
+            for (set, flag) in [(jump.negated, pack::NOT), (jump.is_or, pack::OR)] {
+                atom |= if set { flag } else { 0 };
+            }
+            jumps.push((atom, jump.target));
+        }
+        let count = jumps.len() as u16;
+        let first = self.count(Section::Code, pack::INSTRUCTION_LEN);
+        bounded("jumps", first + jumps.len(), usize::from(pack::FAIL))?;
+        if let Some(&first) = self.conditions.get(&jumps) {
+            return Ok((first, count));
+        }
+        let first = first as u16;
+        for &(atom, target) in &jumps {
+            let target = match target {
+                pack::FAIL.. => target,
+                target => target + first,
+            };
+            self.u16(Section::Code, atom);
+            self.u16(Section::Code, target);
+        }
+        self.conditions.insert(jumps, first);
+        Ok((first, count))
     }
 
     fn index(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
@@ -466,19 +426,29 @@ impl Writer {
                 }
             }
         }
-        if !always.is_empty() {
-            triggered.insert(ALWAYS, always);
-        }
-        for (atom, rules) in triggered {
-            let list = self.list(rules);
-            self.u16(Section::Triggers, atom);
-            self.u16(Section::Triggers, list);
+        let lists: Vec<(u16, u16)> = triggered
+            .into_iter()
+            .map(|(atom, rules)| (atom, self.list(rules)))
+            .collect();
+        let words = lists.last().map_or(0, |(atom, _)| atom / 64 + 1);
+        for word in 0..words {
+            let of_word = || lists.iter().filter(|(atom, _)| atom / 64 == word);
+            let atoms = of_word().fold(0u64, |atoms, (atom, _)| atoms | 1 << (atom % 64));
+            let start = self.count(Section::Lists, pack::ITEM_LEN) as u16;
+            of_word().for_each(|&(_, list)| self.u16(Section::Lists, list));
+            let section = self.section(Section::Triggers);
+            section.extend(atoms.to_le_bytes());
+            section.extend(start.to_le_bytes());
         }
         for ((_, field), kinds) in steps {
-            self.section(Section::Steps).extend([field.number(), kinds]);
+            self.section(Section::Steps)
+                .extend([field.number(), kinds, 0, 0]);
         }
         if always_kinds != 0 {
-            self.section(Section::Steps).extend([0xFF, always_kinds]);
+            let list = self.list(always);
+            let section = self.section(Section::Steps);
+            section.extend([pack::ALWAYS, always_kinds]);
+            section.extend(list.to_le_bytes());
         }
         Ok(())
     }
@@ -556,216 +526,4 @@ const fn is_list(field: Field) -> bool {
             | Field::EventType
             | Field::EventAction
     )
-}
-
-/// How many bytes of a literal an automaton looks for that may stand anywhere.
-const PART: usize = 5;
-
-/// On what a glob is tried.
-#[derive(Clone, Copy, Debug)]
-enum Tried {
-    /// On what follows the literal that was found.
-    Rest,
-    /// On the whole value; with a slot only the first time that the literal was found.
-    Whole(u16),
-    /// It is a literal and compared where a part of it was found, so many of its bytes back.
-    Inside(u16),
-}
-
-/// The automata of one field, each for case-sensitive (0) and folding (1) patterns.
-#[derive(Default)]
-struct Patterns {
-    anchored: [Trie; 2],
-    reversed: [Trie; 2],
-    unanchored: [Trie; 2],
-    slots: u16,
-    /// Whether an unanchored automaton ignores case: then it also looks for the case-sensitive patterns, for it is
-    /// one walk less.
-    folds: bool,
-}
-
-impl Patterns {
-    fn add(
-        &mut self,
-        writer: &mut Writer,
-        pattern: &Pattern,
-        numbers: &BTreeSet<u16>,
-    ) -> Result<(), TooLarge> {
-        let fold = usize::from(pattern.fold);
-        let Pattern { tokens, .. } = pattern;
-        let (literal, rest) = split(tokens);
-        let atoms = || numbers.iter().copied();
-        if rest.is_empty() {
-            self.anchored[fold].insert(&literal, When::End, atoms());
-            return Ok(());
-        }
-        if rest == [Token::Run] {
-            self.anchored[fold].insert(&literal, When::Here, atoms());
-            return Ok(());
-        }
-        if !literal.is_empty() {
-            let item = writer.glob(rest, pattern.fold, Tried::Rest, numbers)?;
-            self.anchored[fold].insert(&literal, When::Here, [item]);
-            return Ok(());
-        }
-        let ending: Vec<u8> = literal_end(tokens);
-        if !ending.is_empty() {
-            if ending.len() + 1 == tokens.len() && tokens[0] == Token::Run {
-                self.reversed[fold].insert(&ending, When::Here, atoms());
-            } else {
-                // What a value ends with is found once.
-                let item = writer.glob(tokens, pattern.fold, Tried::Whole(NO_SLOT), numbers)?;
-                self.reversed[fold].insert(&ending, When::Here, [item]);
-            }
-            return Ok(());
-        }
-        let Some(inner) = longest_literal(tokens) else {
-            // Single bytes and runs alone: tried against every value.
-            let item = writer.glob(tokens, pattern.fold, Tried::Rest, numbers)?;
-            self.anchored[fold].insert(b"", When::Here, [item]);
-            return Ok(());
-        };
-        let runs = [tokens.first(), tokens.last()] == [Some(&Token::Run); 2];
-        let alone = runs && inner.len() + 2 == tokens.len();
-        let exact = pattern.fold == self.folds || !inner.iter().any(u8::is_ascii_alphabetic);
-        let inner = if self.folds {
-            inner.to_ascii_lowercase()
-        } else {
-            inner
-        };
-        let trie = usize::from(self.folds);
-        let (start, part) = rarest(&inner);
-        if alone && exact && part.len() == inner.len() {
-            self.unanchored[trie].insert(&inner, When::Here, atoms());
-        } else if alone && recurrence(tokens) + 2 <= glob::CREDIT {
-            let read = Tried::Inside((start + part.len()) as u16);
-            let item = writer.glob(tokens, pattern.fold, read, numbers)?;
-            self.unanchored[trie].insert(part, When::Here, [item]);
-        } else {
-            bounded(
-                "patterns with several wildcards inside the values of one field",
-                usize::from(self.slots) + 1,
-                MAX_SLOTS,
-            )?;
-            let item = writer.glob(tokens, pattern.fold, Tried::Whole(self.slots), numbers)?;
-            self.slots += 1;
-            self.unanchored[trie].insert(part, When::Here, [item]);
-        }
-        Ok(())
-    }
-}
-
-/// The part of a long literal that is looked for, and where it begins: an unanchored automaton takes four bytes for
-/// each byte of it.
-fn rarest(literal: &[u8]) -> (usize, &[u8]) {
-    let rarity = |part: &[u8]| -> u32 {
-        let rarity = |byte: &u8| match byte {
-            b' ' | b'/' | b'-' | b'.' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 1,
-            b'a'..=b'z' | b'A'..=b'Z' => 2,
-            b'0'..=b'9' => 3,
-            _ => 4,
-        };
-        part.iter().map(rarity).sum()
-    };
-    // Of equals the first: the search goes on until one is seen.
-    let parts = literal.windows(PART).enumerate().rev();
-    parts
-        .max_by_key(|(_, part)| rarity(part))
-        .unwrap_or((0, literal))
-}
-
-/// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search
-/// for it take for a byte. Single bytes of any value are taken to recur without end.
-fn recurrence(tokens: &[Token]) -> usize {
-    if tokens.contains(&Token::One) {
-        return usize::MAX - 2;
-    }
-    let literals = tokens.split(|token| *token == Token::Run);
-    let deepest = literals.map(|literal| {
-        // The longest beginning that is also an end, for each beginning (Morris and Pratt, 1970), and how many such
-        // there are one within the other.
-        let mut borders = vec![(0usize, 1usize); literal.len() + 1];
-        borders[0].1 = 0;
-        let mut border = 0;
-        for at in 1..literal.len() {
-            while border > 0 && literal[at] != literal[border] {
-                border = borders[border].0;
-            }
-            border += usize::from(literal[at] == literal[border]);
-            borders[at + 1] = (border, borders[border].1 + 1);
-        }
-        borders
-            .into_iter()
-            .map(|(_, depth)| depth)
-            .max()
-            .unwrap_or(0)
-    });
-    deepest.max().unwrap_or(0)
-}
-
-/// Whether an unanchored automaton has to look for a pattern.
-fn is_inside(pattern: &Pattern) -> bool {
-    let tokens = &pattern.tokens;
-    split(tokens).0.is_empty()
-        && literal_end(tokens).is_empty()
-        && longest_literal(tokens).is_some()
-}
-
-/// The literal that a pattern begins with, and what follows.
-fn split(tokens: &[Token]) -> (Vec<u8>, &[Token]) {
-    let literal: Vec<u8> = tokens.iter().map_while(byte).collect();
-    let rest = &tokens[literal.len()..];
-    (literal, rest)
-}
-
-/// The literal that a pattern ends with, its last byte first.
-fn literal_end(tokens: &[Token]) -> Vec<u8> {
-    tokens.iter().rev().map_while(byte).collect()
-}
-
-/// The longest literal of a pattern.
-fn longest_literal(tokens: &[Token]) -> Option<Vec<u8>> {
-    let literals = tokens
-        .split(|token| byte(token).is_none())
-        .filter(|literal| !literal.is_empty());
-    let longest = literals.max_by_key(|literal| literal.len())?;
-    Some(longest.iter().filter_map(byte).collect())
-}
-
-const fn byte(token: &Token) -> Option<u8> {
-    match token {
-        Token::Byte(byte) => Some(*byte),
-        Token::Run | Token::One => None,
-    }
-}
-
-/// A pattern as `peewit_core::glob` reads it.
-pub(crate) fn encode(tokens: &[Token]) -> Vec<u8> {
-    let mut pattern = Vec::new();
-    for token in tokens {
-        match token {
-            Token::Run => pattern.extend(br"\*"),
-            Token::One => pattern.extend(br"\?"),
-            Token::Byte(b'\\') => pattern.extend(br"\\"),
-            Token::Byte(byte) => pattern.push(*byte),
-        }
-    }
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn beginnings_that_recur() {
-        let literal = |text: &str| -> Vec<Token> { text.bytes().map(Token::Byte).collect() };
-        assert_eq!(recurrence(&literal("abc")), 1);
-        assert_eq!(recurrence(&literal("aaaa")), 4);
-        assert_eq!(recurrence(&literal("abab")), 2);
-        let mut two = literal("aaa");
-        two.push(Token::Run);
-        two.extend(literal("aaaaaa"));
-        assert_eq!(recurrence(&two), 6);
-    }
 }

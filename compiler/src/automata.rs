@@ -1,15 +1,19 @@
 //! Building the automata of `peewit_core::automaton` from the patterns over one field.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use peewit_core::automaton::{
-    CHAIN, DENSE, DENSE_WORDS, END, FAIL_SHIFT, FILTER_WORDS, HERE, LABELS_SHIFT, LEAF,
-    LENGTH_SHIFT, LINEAR, MAX_WORDS, PAIR_WORDS, STATE, pair,
+    CHAIN, COUNT_SHIFT, END, FILTER_WORDS, HERE, LABELS_SHIFT, LEAF, LENGTH_SHIFT, LINEAR,
+    MAX_WORDS, PAIR_WORDS, STATE, TABLE, pair,
 };
 
-/// A state with this many children or more gets a table: a scan would cost more time than
-/// the table's 512 bytes are worth.
-const DENSE_FROM: usize = 32;
+/// A state with this many children or more gets a table, if that has no more than so many labels for each: a scan would cost
+/// more time than the table's bytes are worth.
+const TABLE_FROM: usize = 6;
+/// See [`TABLE_FROM`].
+const LABELS_FOR_EACH: usize = 6;
+/// Most labels of a chain.
+const LONGEST_CHAIN: usize = 3;
 
 /// What is found at a state.
 pub type Item = u16;
@@ -21,12 +25,11 @@ pub struct Trie {
     nodes: Vec<Node>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Node {
     children: BTreeMap<u8, usize>,
     here: BTreeSet<Item>,
     end: BTreeSet<Item>,
-    fail: usize,
 }
 
 /// When a literal's items are found.
@@ -65,156 +68,148 @@ impl Trie {
         found.extend(items);
     }
 
-    /// The words of the anchored automaton. `list` gives the index of a list of items.
+    /// The words of an anchored or reversed automaton. `list` gives the index of a list of items.
     pub fn anchored(&self, list: impl FnMut(&BTreeSet<Item>) -> u32) -> Vec<u32> {
-        self.layout(false, list)
+        let (nodes, root) = self.merged();
+        layout(&nodes, root, list)
     }
 
-    /// The words of the unanchored automaton (Aho and Corasick, 1975).
-    pub fn unanchored(mut self, list: impl FnMut(&BTreeSet<Item>) -> u32) -> Vec<u32> {
-        // Breadth first: a node's suffixes are shorter, so theirs are complete.
-        let mut queue = VecDeque::from([0]);
-        while let Some(at) = queue.pop_front() {
-            let Some(node) = self.nodes.get(at).cloned() else {
-                break;
-            };
-            for (label, child) in node.children {
-                let mut fail = node.fail;
-                let suffix = loop {
-                    match self.nodes[fail].children.get(&label) {
-                        Some(&suffix) if suffix != child => break suffix,
-                        _ if fail == 0 => break 0,
-                        _ => fail = self.nodes[fail].fail,
-                    }
-                };
-                let Node { here, end, .. } = self.nodes[suffix].clone();
-                let child_node = &mut self.nodes[child];
-                child_node.fail = suffix;
-                child_node.here.extend(here);
-                child_node.end.extend(end);
-                queue.push_back(child);
-            }
-        }
-        self.layout(true, list)
-    }
-
-    fn layout(&self, unanchored: bool, mut list: impl FnMut(&BTreeSet<Item>) -> u32) -> Vec<u32> {
-        // First the order and the offsets, depth first: a chain's child follows it.
-        let mut states: Vec<(usize, Shape)> = Vec::new();
-        let mut offsets = vec![0usize; self.nodes.len()];
-        let mut size = 0;
-        let mut stack: Vec<usize> = (0..self.nodes.len().min(1)).collect();
-        while let Some(at) = stack.pop() {
-            let shape = self.shape(at, unanchored);
-            offsets[at] = size;
-            size += 1 + shape.edge_words();
-            if !self.has_list_in_header(at, unanchored) {
-                size += self.outputs(at).count();
-            }
-            match &shape {
-                Shape::Chain { child, .. } => stack.push(*child),
-                _ => stack.extend(self.nodes[at].children.values().rev()),
-            }
-            states.push((at, shape));
-        }
-        if size > MAX_WORDS {
-            // Too large for its offsets: the caller refuses any automaton of this length.
-            return vec![0; size];
-        }
-        let mut words: Vec<u32> = Vec::with_capacity(size);
-        for (at, shape) in states {
-            let node = &self.nodes[at];
-            let mut header = STATE | shape.header();
-            for (set, flag) in [(&node.here, HERE), (&node.end, END)] {
-                if !set.is_empty() {
-                    header |= flag;
-                }
-            }
-            if unanchored {
-                header |= (offsets[node.fail] as u32) << FAIL_SHIFT;
-            }
-            let lists = self.outputs(at).map(&mut list);
-            if self.has_list_in_header(at, unanchored) {
-                words.push(lists.fold(header, |header, list| header | list << LABELS_SHIFT));
-            } else {
-                words.push(header);
-                words.extend(lists);
-            }
-            match shape {
-                Shape::Leaf | Shape::Chain { .. } => {}
-                Shape::Linear(_) => {
-                    words.extend(
-                        node.children.iter().map(|(&label, &child)| {
-                            u32::from(label) | (offsets[child] as u32) << 8
-                        }),
-                    );
-                }
-                Shape::Dense => {
-                    let child = |label: usize| {
-                        node.children
-                            .get(&(label as u8))
-                            .map_or(0, |&child| offsets[child] as u32)
-                    };
-                    words.extend(
-                        (0..DENSE_WORDS).map(|pair| child(pair * 2) | child(pair * 2 + 1) << 16),
-                    );
-                }
-            }
-        }
-        if unanchored && !self.nodes.is_empty() {
+    /// The words of an unanchored automaton.
+    pub fn unanchored(&self, list: impl FnMut(&BTreeSet<Item>) -> u32) -> Vec<u32> {
+        let mut words = self.anchored(list);
+        if !words.is_empty() {
             words.extend(self.filter());
         }
         words
+    }
+
+    /// The nodes with equal subtrees merged, children first, and the root.
+    fn merged(&self) -> (Vec<Node>, Option<usize>) {
+        let mut places: HashMap<Node, usize> = HashMap::new();
+        let mut merged: Vec<Node> = Vec::new();
+        let mut of = vec![0; self.nodes.len()];
+        // A child was added after its parent.
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            let children = node.children.iter();
+            let node = Node {
+                children: children
+                    .map(|(&label, &child)| (label, of[child]))
+                    .collect(),
+                ..node.clone()
+            };
+            of[at] = *places.entry(node).or_insert_with_key(|node| {
+                merged.push(node.clone());
+                merged.len() - 1
+            });
+        }
+        (merged, of.first().copied())
     }
 
     /// The bits of what literals begin with, and of those of one byte.
     fn filter(&self) -> [u32; FILTER_WORDS] {
         let mut filter = [0; FILTER_WORDS];
         for (&first, &child) in self.nodes.iter().take(1).flat_map(|root| &root.children) {
-            let ends = self.outputs(child).next().is_some();
-            let alone = ends.then_some(PAIR_WORDS * 32 + usize::from(first));
-            let seconds = self.nodes[child].children.keys();
+            let child = &self.nodes[child];
+            let alone = (!child.here.is_empty()).then_some(PAIR_WORDS * 32 + usize::from(first));
+            let seconds = child.children.keys();
             for bit in seconds.map(|&second| pair(first, second)).chain(alone) {
                 filter[bit / 32] |= 1 << (bit % 32);
             }
         }
         filter
     }
+}
 
-    fn outputs(&self, at: usize) -> impl Iterator<Item = &BTreeSet<Item>> {
-        let node = &self.nodes[at];
-        [&node.here, &node.end]
+/// The words of an automaton of these nodes, depth first: the child of a chain follows it.
+fn layout(
+    nodes: &[Node],
+    root: Option<usize>,
+    mut list: impl FnMut(&BTreeSet<Item>) -> u32,
+) -> Vec<u32> {
+    let mut states: Vec<(&Node, Shape)> = Vec::new();
+    let mut offsets: Vec<Option<u32>> = vec![None; nodes.len()];
+    let mut parents = vec![0; nodes.len()];
+    for &child in nodes.iter().flat_map(|node| node.children.values()) {
+        parents[child] += 1;
+    }
+    let mut size = 0;
+    let mut stack: Vec<usize> = root.into_iter().collect();
+    while let Some(at) = stack.pop() {
+        if offsets[at].is_some() {
+            continue;
+        }
+        let node = &nodes[at];
+        let shape = Shape::of(
+            nodes,
+            at,
+            |child| parents[child] > 1,
+            |child| offsets[child].is_some(),
+        );
+        offsets[at] = Some(size as u32);
+        size += 1 + shape.edge_words();
+        if !node.has_list_in_header() {
+            size += node.outputs().count();
+        }
+        match &shape {
+            Shape::Chain { child, .. } => stack.push(*child),
+            _ => stack.extend(node.children.values().rev()),
+        }
+        states.push((node, shape));
+    }
+    if size > MAX_WORDS {
+        // Too large for its offsets: the caller refuses any automaton of this length.
+        return vec![0; size];
+    }
+    let offset = |child: usize| offsets[child].unwrap_or_default();
+    let mut words: Vec<u32> = Vec::with_capacity(size);
+    for (node, shape) in states {
+        let mut header = STATE | shape.header();
+        for (set, flag) in [(&node.here, HERE), (&node.end, END)] {
+            if !set.is_empty() {
+                header |= flag;
+            }
+        }
+        let lists = node.outputs().map(&mut list);
+        if node.has_list_in_header() {
+            words.push(lists.fold(header, |header, list| header | list << LABELS_SHIFT));
+        } else {
+            words.push(header);
+            words.extend(lists);
+        }
+        match shape {
+            Shape::Leaf | Shape::Chain { .. } => {}
+            Shape::Linear(_) => words.extend(
+                node.children
+                    .iter()
+                    .map(|(&label, &child)| u32::from(label) | offset(child) << 8),
+            ),
+            Shape::Table { first, count } => {
+                let child = |place: usize| {
+                    let label = u8::try_from(usize::from(first) + place);
+                    let child = label.ok().and_then(|label| node.children.get(&label));
+                    child.map_or(0, |&child| offset(child))
+                };
+                words.extend(
+                    (0..count)
+                        .step_by(2)
+                        .map(|place| child(place) | child(place + 1) << 16),
+                );
+            }
+        }
+    }
+    words
+}
+
+impl Node {
+    fn outputs(&self) -> impl Iterator<Item = &BTreeSet<Item>> {
+        [&self.here, &self.end]
             .into_iter()
             .filter(|set| !set.is_empty())
     }
 
-    /// Whether a node is a leaf whose outputs need no word of their own.
-    fn has_list_in_header(&self, at: usize, unanchored: bool) -> bool {
-        !unanchored && self.nodes[at].children.is_empty() && self.outputs(at).count() == 1
-    }
-
-    fn shape(&self, at: usize, unanchored: bool) -> Shape {
-        let longest_chain = if unanchored { 1 } else { 3 };
-        match self.nodes[at].children.len() {
-            0 => return Shape::Leaf,
-            1 => {}
-            // Nearly every byte is looked up in the root, or first in another state and then there.
-            3.. if unanchored && at == 0 => return Shape::Dense,
-            count if count < DENSE_FROM => return Shape::Linear(count),
-            _ => return Shape::Dense,
-        }
-        let mut labels = Vec::new();
-        let mut child = at;
-        while let Some((&label, &next)) = self.nodes[child].children.first_key_value() {
-            labels.push(label);
-            child = next;
-            let plain =
-                self.outputs(child).next().is_none() && self.nodes[child].children.len() == 1;
-            if labels.len() == longest_chain || !plain {
-                break;
-            }
-        }
-        Shape::Chain { labels, child }
+    /// Whether it is a leaf whose outputs need no word of their own.
+    fn has_list_in_header(&self) -> bool {
+        self.children.is_empty() && self.outputs().count() == 1
     }
 }
 
@@ -224,15 +219,58 @@ enum Shape {
     Leaf,
     Chain { labels: Vec<u8>, child: usize },
     Linear(usize),
-    Dense,
+    Table { first: u8, count: usize },
 }
 
 impl Shape {
+    /// The shape of a node. What is shared stands for itself, and what `is_placed` already cannot follow a chain.
+    fn of(
+        nodes: &[Node],
+        at: usize,
+        is_shared: impl Fn(usize) -> bool,
+        is_placed: impl Fn(usize) -> bool,
+    ) -> Self {
+        match nodes[at].children.len() {
+            0 => return Self::Leaf,
+            1 => {}
+            children => {
+                let mut labels = nodes[at].children.keys();
+                let first = labels.next().copied().unwrap_or(0);
+                let last = labels.next_back().copied().unwrap_or(first);
+                let count = usize::from(last - first) + 1;
+                return if children >= TABLE_FROM && count <= children * LABELS_FOR_EACH {
+                    Self::Table { first, count }
+                } else {
+                    Self::Linear(children)
+                };
+            }
+        }
+        let mut labels = Vec::new();
+        let mut child = at;
+        while let Some((&label, &next)) = nodes[child].children.first_key_value() {
+            if is_placed(next) {
+                break;
+            }
+            labels.push(label);
+            child = next;
+            let node = &nodes[child];
+            let is_plain = node.outputs().next().is_none() && node.children.len() == 1;
+            if labels.len() == LONGEST_CHAIN || !is_plain || is_shared(child) {
+                break;
+            }
+        }
+        if labels.is_empty() {
+            Self::Linear(1)
+        } else {
+            Self::Chain { labels, child }
+        }
+    }
+
     fn edge_words(&self) -> usize {
         match self {
             Self::Leaf | Self::Chain { .. } => 0,
             Self::Linear(count) => *count,
-            Self::Dense => DENSE_WORDS,
+            Self::Table { count, .. } => count.div_ceil(2),
         }
     }
 
@@ -247,7 +285,9 @@ impl Shape {
                 CHAIN | (labels.len() as u32) << LENGTH_SHIFT | packed << LABELS_SHIFT
             }
             Self::Linear(count) => LINEAR | (*count as u32) << LABELS_SHIFT,
-            Self::Dense => DENSE,
+            Self::Table { first, count } => {
+                TABLE | u32::from(*first) << LABELS_SHIFT | (*count as u32) << COUNT_SHIFT
+            }
         }
     }
 }
@@ -267,7 +307,7 @@ mod tests {
             lists.len() as u32 - 1
         };
         let words = if unanchored {
-            trie.clone().unanchored(&mut list)
+            trie.unanchored(&mut list)
         } else {
             trie.anchored(&mut list)
         };
@@ -308,18 +348,36 @@ mod tests {
         assert_eq!(read(&trie, false, b"/tm"), BTreeSet::from([(3, 0)]));
     }
 
+    /// Of the names of programs in two folders a state is there once.
     #[test]
-    fn a_dense_state_finds_every_label() {
+    fn equal_ends_are_stored_once() {
+        let words = |literals: &[&str]| {
+            let mut trie = Trie::default();
+            for literal in literals {
+                trie.insert(literal.as_bytes(), When::End, [1]);
+            }
+            assert!(literals.iter().all(|literal| {
+                read(&trie, false, literal.as_bytes()) == BTreeSet::from([(1, literal.len())])
+            }));
+            trie.anchored(|_| 0).len()
+        };
+        let one = words(&["/bin/bash", "/bin/curl"]);
+        let both = words(&["/bin/bash", "/bin/curl", "/usr/bin/bash", "/usr/bin/curl"]);
+        assert_eq!((one, both), (10, 16));
+    }
+
+    #[test]
+    fn a_table_finds_every_label() {
         let mut trie = Trie::default();
-        (0..=255u8).for_each(|label| trie.insert(&[label, b'x'], When::End, [u16::from(label)]));
+        (0..=255u8).for_each(|label| trie.insert(&[label, b'x'], When::Here, [u16::from(label)]));
         for label in 0..=255u8 {
             assert_eq!(
                 read(&trie, false, &[label, b'x']),
                 BTreeSet::from([(u16::from(label), 2)])
             );
             assert_eq!(
-                read(&trie, true, &[b'y', label, b'x']),
-                BTreeSet::from([(u16::from(label), 3)])
+                read(&trie, true, &[label, b'x', b'.']),
+                BTreeSet::from([(u16::from(label), 2)])
             );
         }
     }
@@ -331,11 +389,12 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_search_for_each_literal(
-            literals in prop::collection::vec((literal(), any::<bool>()), 0..40),
+            literals in prop::collection::vec((literal(), any::<bool>()), 1..40),
             value in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), Just(b'c')], 0..20),
         ) {
             let mut trie = Trie::default();
             trie.insert(b"", When::Here, []);
+            let mut parts = Trie::default();
             let (mut anchored, mut unanchored) = (BTreeSet::new(), BTreeSet::new());
             for (item, (literal, here)) in literals.iter().enumerate() {
                 let item = item as Item;
@@ -343,14 +402,24 @@ mod tests {
                 if if *here { value.starts_with(literal) } else { value == *literal } {
                     anchored.insert((item, literal.len()));
                 }
+                parts.insert(literal, When::Here, [item]);
                 for end in literal.len()..=value.len() {
-                    if value[..end].ends_with(literal) && (*here || end == value.len()) {
+                    if value[..end].ends_with(literal) {
                         unanchored.insert((item, end));
                     }
                 }
             }
             prop_assert_eq!(read(&trie, false, &value), anchored);
-            prop_assert_eq!(read(&trie, true, &value), unanchored);
+            // A part of one byte is to be found once.
+            let first = |mut found: BTreeSet<(Item, usize)>| {
+                let all = found.clone();
+                found.retain(|(item, place)| {
+                    literals[usize::from(*item)].0.len() > 1
+                        || all.range((*item, 0)..(*item, *place)).next().is_none()
+                });
+                found
+            };
+            prop_assert_eq!(first(read(&parts, true, &value)), first(unanchored));
         }
     }
 }

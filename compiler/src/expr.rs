@@ -20,6 +20,11 @@ pub struct Pattern {
 impl Pattern {
     /// A pattern of these elements.
     pub fn new(tokens: impl IntoIterator<Item = Token>, fold: bool) -> Self {
+        let tokens: Vec<Token> = tokens.into_iter().collect();
+        let is_letter =
+            |token: &Token| matches!(token, Token::Byte(byte) if byte.is_ascii_alphabetic());
+        // Without a letter there is no case to ignore.
+        let fold = fold && tokens.iter().any(is_letter);
         let mut pattern = Self {
             tokens: Vec::new(),
             fold,
@@ -66,6 +71,20 @@ impl Pattern {
         }
         regex
     }
+}
+
+/// A pattern as `peewit_core::glob` reads it.
+pub(crate) fn encode(tokens: &[Token]) -> Vec<u8> {
+    let mut pattern = Vec::new();
+    for token in tokens {
+        match token {
+            Token::Run => pattern.extend(br"\*"),
+            Token::One => pattern.extend(br"\?"),
+            Token::Byte(b'\\') => pattern.extend(br"\\"),
+            Token::Byte(byte) => pattern.push(*byte),
+        }
+    }
+    pattern
 }
 
 /// What one value is tested for.

@@ -1,11 +1,14 @@
 //! What a value must hold for a regular expression to match it: literals, which the automata of a field find in passing.
 //! The expression itself is then walked only where they were found.
 
+use std::collections::BTreeSet;
+
 use peewit_core::glob::Token;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::expr::Pattern;
+use crate::typical;
 
 /// The patterns one of which every value matches that the expression matches; `None` if there are none, or none that
 /// rules out much.
@@ -23,7 +26,7 @@ pub fn as_pattern(pattern: &str) -> Option<Pattern> {
         Unit::Byte(byte) | Unit::Letter(byte) => Some(Token::Byte(byte)),
         Unit::One => Some(Token::One),
         Unit::Run => Some(Token::Run),
-        Unit::Other => None,
+        Unit::Set(_) | Unit::Other => None,
     });
     Some(Pattern::new(tokens.collect::<Option<Vec<_>>>()?, fold))
 }
@@ -34,12 +37,14 @@ fn parse(pattern: &str) -> Option<Hir> {
 }
 
 /// One element of a concatenation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Unit {
     /// This byte.
     Byte(u8),
     /// This letter, in either case.
     Letter(u8),
+    /// One of a few bytes.
+    Set(Vec<u8>),
     /// Any byte.
     One,
     /// Any bytes.
@@ -66,7 +71,7 @@ fn flatten(hir: &Hir, units: &mut Vec<Unit>) {
                     units.push(Unit::Run);
                 }
                 (min, Some(max)) if min == max && min <= 16 => {
-                    (0..min).for_each(|_| units.extend(&inner));
+                    (0..min).for_each(|_| units.extend(inner.iter().cloned()));
                 }
                 (0, _) => units.push(Unit::Other),
                 _ => {
@@ -97,26 +102,31 @@ fn one_of(class: &Class) -> Unit {
             .map(|range| (range.start().into(), range.end().into()))
             .collect(),
     };
-    let letter = |(start, end): (u32, u32)| {
-        let byte = u8::try_from(start).ok()?;
-        (start == end && byte.is_ascii()).then_some(byte)
-    };
-    match ranges.as_slice() {
-        [one] => letter(*one).map_or(Unit::Other, Unit::Byte),
-        [upper, lower] => match (letter(*upper), letter(*lower)) {
-            (Some(upper), Some(lower))
-                if upper.is_ascii_uppercase() && upper.to_ascii_lowercase() == lower =>
-            {
-                Unit::Letter(lower)
-            }
-            _ => Unit::Other,
-        },
-        _ => Unit::Other,
+    let count: u32 = ranges.iter().map(|(start, end)| end - start + 1).sum();
+    if count > MOST_ALTERNATIVES {
+        return Unit::Other;
+    }
+    let bytes = ranges.into_iter().flat_map(|(start, end)| start..=end);
+    let bytes: Option<Vec<u8>> = bytes
+        .map(|byte| u8::try_from(byte).ok().filter(u8::is_ascii))
+        .collect();
+    match bytes.as_deref() {
+        None | Some([]) => Unit::Other,
+        Some([one]) => Unit::Byte(*one),
+        Some([upper, lower])
+            if upper.is_ascii_uppercase() && upper.to_ascii_lowercase() == *lower =>
+        {
+            Unit::Letter(*lower)
+        }
+        Some(bytes) => Unit::Set(bytes.to_vec()),
     }
 }
 
-/// The best patterns, and how long the shortest of their literals is.
-fn required(hir: &Hir, whole: bool) -> Option<(usize, Vec<Pattern>)> {
+/// Most literals of a guard that stand for one place of an expression.
+const MOST_ALTERNATIVES: u32 = 16;
+
+/// The best patterns, and about how often a value matches one of them.
+fn required(hir: &Hir, whole: bool) -> Option<(f64, Vec<Pattern>)> {
     match hir.kind() {
         HirKind::Capture(capture) => required(&capture.sub, whole),
         HirKind::Alternation(parts) => {
@@ -124,14 +134,9 @@ fn required(hir: &Hir, whole: bool) -> Option<(usize, Vec<Pattern>)> {
                 .iter()
                 .map(|part| required(part, whole))
                 .collect::<Option<_>>()?;
-            let shortest = parts.iter().map(|(length, _)| *length).min()?;
-            Some((
-                shortest,
-                parts
-                    .into_iter()
-                    .flat_map(|(_, patterns)| patterns)
-                    .collect(),
-            ))
+            let share = parts.iter().map(|(share, _)| share).sum();
+            let patterns = parts.into_iter().flat_map(|(_, patterns)| patterns);
+            Some((share, patterns.collect()))
         }
         kind => {
             let mut units = Vec::new();
@@ -144,39 +149,61 @@ fn required(hir: &Hir, whole: bool) -> Option<(usize, Vec<Pattern>)> {
                 .iter()
                 .filter(|part| matches!(part.kind(), HirKind::Alternation(_) | HirKind::Capture(_)))
                 .filter_map(|part| required(part, false))
-                .chain(longest_literal(&units, whole))
-                .max_by_key(|(length, _)| *length)
+                .chain(rarest(&units, whole))
+                .min_by(|(one, _), (other, _)| one.total_cmp(other))
         }
     }
 }
 
-/// The longest run of bytes among the elements.
-fn longest_literal(units: &[Unit], whole: bool) -> Option<(usize, Vec<Pattern>)> {
-    let is_literal = |unit: &Unit| matches!(unit, Unit::Byte(_) | Unit::Letter(_));
-    let mut best: Option<(usize, usize)> = None;
-    let mut at = 0;
-    for run in units.chunk_by(|one, other| is_literal(one) && is_literal(other)) {
-        if run.first().is_some_and(is_literal) && best.is_none_or(|(_, length)| run.len() > length)
-        {
-            best = Some((at, run.len()));
+/// The literals, of a run of elements that all stand for few bytes, that are seen least.
+fn rarest(units: &[Unit], whole: bool) -> Option<(f64, Vec<Pattern>)> {
+    let places = 0..units.len();
+    let runs = places.flat_map(|start| (start + 1..=units.len()).map(move |end| (start, end)));
+    let found = runs.filter_map(|(start, end)| {
+        let run = units.get(start..end)?;
+        let begins = whole && start == 0;
+        let ends = whole && end == units.len();
+        let patterns = spelled(run, begins, ends)?;
+        let breadth = |pattern| typical::breadth(None, pattern);
+        let share: f64 = patterns.iter().map(breadth).sum();
+        Some((run.len(), (share, patterns)))
+    });
+    // Of those that are seen as rarely the longest.
+    let best = found.min_by(|(one_len, (one, _)), (len, (other, _))| {
+        one.total_cmp(other).then(len.cmp(one_len))
+    });
+    best.map(|(_, best)| best)
+}
+
+/// The patterns that a run of elements stands for, if they are few. It `begins` a value, or `ends` it.
+fn spelled(run: &[Unit], begins: bool, ends: bool) -> Option<Vec<Pattern>> {
+    let fold = run.iter().any(|unit| matches!(unit, Unit::Letter(_)));
+    let mut literals = vec![Vec::new()];
+    for unit in run {
+        let bytes = match unit {
+            Unit::Byte(byte) | Unit::Letter(byte) => std::slice::from_ref(byte),
+            Unit::Set(bytes) => bytes,
+            Unit::One | Unit::Run | Unit::Other => return None,
+        };
+        if literals.len() * bytes.len() > MOST_ALTERNATIVES as usize {
+            return None;
         }
-        at += run.len();
+        literals = literals
+            .iter()
+            .flat_map(|literal| {
+                bytes
+                    .iter()
+                    .map(|&byte| [literal.as_slice(), &[byte]].concat())
+            })
+            .collect();
     }
-    let (start, length) = best?;
-    let literal = units.get(start..start + length)?;
-    let fold = literal.iter().any(|unit| matches!(unit, Unit::Letter(_)));
-    let mut tokens = Vec::new();
-    if !(whole && start == 0) {
-        tokens.push(Token::Run);
-    }
-    tokens.extend(literal.iter().filter_map(|unit| match unit {
-        Unit::Byte(byte) | Unit::Letter(byte) => Some(Token::Byte(*byte)),
-        _ => None,
-    }));
-    if !(whole && start + length == units.len()) {
-        tokens.push(Token::Run);
-    }
-    Some((length, vec![Pattern::new(tokens, fold)]))
+    let pattern = |literal: Vec<u8>| {
+        let bytes = literal.into_iter().map(Token::Byte);
+        let run = |closed: bool| (!closed).then_some(Token::Run);
+        Pattern::new(run(begins).into_iter().chain(bytes).chain(run(ends)), fold)
+    };
+    let patterns: BTreeSet<Pattern> = literals.into_iter().map(pattern).collect();
+    Some(patterns.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -197,13 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn guards_are_the_longest_literals() {
+    fn guards_are_the_rarest_literals() {
         for (pattern, expected) in [
             (r"/var/run/\w+\.(pid|lock)", Some("/var/run/*")),
-            (r"(?s-u).*\s-O\s.*", Some("*-O*")),
+            (
+                r"(?s-u)/[a-z ]+\s",
+                Some("*\t, *\n, *\u{b}, *\u{c}, *\r, * "),
+            ),
+            (r"(?s-u).*-(W|R)x?[0-9]{4}.*", Some("*-R*, *-W*")),
             (r"(?i-u)php?[0-9]?", Some("ph* ~")),
-            (r"(?s-u).*https://[0-9]{1,3}\.x", Some("*https://*")),
-            (r"[24][0-9]{3}", None),
+            (r"(?s-u).*ftps://[0-9]{1,3}\.x", Some("*ftps://*")),
+            (r"[a-z]{2}[^0-9]{3}", None),
             (r"[a-z]*(?:one|two)\.", Some("*one*, *two*")),
             (r"one|two", Some("one, two")),
             (r"[0-9]+(?:abc)?x", Some("*x")),

@@ -3,7 +3,7 @@
 //! A host library: it reads rule text, which no device ever does. The way of a rule:
 //!
 //! `source` (files) -> `elastic` or `sigma` (a `rule`) -> `kql` or `eql` (an Elastic rule's query; `lucene` its regular
-//! expressions) -> `expr` (a condition in normal form) -> `plan` (triggers, order, jumps), `automata` (the patterns of each field), `dfa` and `guard` (regular expressions) -> `assemble`
+//! expressions) -> `expr` (a condition in normal form) -> `plan` (triggers, order, jumps; `typical` says what is seen often), `automata` (the patterns of each field), `dfa` and `guard` (regular expressions) -> `assemble`
 //! (the pack).
 
 mod assemble;
@@ -21,6 +21,7 @@ pub mod rule;
 pub mod sigma;
 pub mod source;
 mod syntax;
+mod typical;
 mod yaml;
 
 pub use assemble::{TooLarge, assemble};

@@ -1,24 +1,23 @@
 //! From a condition to jumps, in the order that decides most at least cost.
 
-use peewit_core::event::{Reading, base_name};
 use peewit_core::field::{Cost, Field};
-use peewit_core::glob;
 use peewit_core::pack::{FAIL, Kinds, MATCH};
 
-use crate::assemble::encode;
 use crate::expr::{Atom, Node, Pattern, Test, Token};
+use crate::typical;
 
-/// A conditional jump within one rule; targets count from the rule's first, or are [`MATCH`] or [`FAIL`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A conditional jump within one rule, to the target if it `is_or` and the condition holds, or neither, else to the next. Targets
+/// count from the rule's first, or are [`MATCH`] or [`FAIL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jump<'n> {
     /// What is asked.
     pub atom: &'n Atom,
     /// Whether the answer has to be no.
     pub negated: bool,
-    /// Where to go on if the answer is as it has to be.
-    pub then: u16,
-    /// Where to go on if it is not.
-    pub otherwise: u16,
+    /// When to jump: as soon as one holds, or as soon as one does not.
+    pub is_or: bool,
+    /// Where to.
+    pub target: u16,
 }
 
 /// What all of a device's events say in these fields.
@@ -103,12 +102,7 @@ pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
         Node::Atom { atom, .. } if atom.is_late() => Some(vec![atom.guard()?]),
         Node::Atom { atom, .. } => Some(vec![atom.clone()]),
         Node::And(children) => {
-            let weight = |atoms: &Vec<Atom>| {
-                atoms
-                    .iter()
-                    .map(|atom| breadth(atom) * f64::from(rank(atom.field)) + reads(atom.field))
-                    .sum::<f64>()
-            };
+            let weight = |atoms: &Vec<Atom>| atoms.iter().map(weight).sum::<f64>();
             children
                 .iter()
                 .filter_map(triggers)
@@ -126,13 +120,17 @@ pub fn triggers(node: &Node) -> Option<Vec<Atom>> {
     }
 }
 
-/// What it weighs that a field has to be read for every event, were it a trigger: more than any other trigger does, however
-/// often that one holds.
-fn reads(field: Field) -> f64 {
-    match field.cost() {
+/// What it weighs that a field has to be read for every event, were it a trigger: more than any trigger does that is there
+/// anyway, however often that one holds. Only what nearly always holds weighs more: with that the field would be read for
+/// every event too, and the rule looked at.
+fn weight(atom: &Atom) -> f64 {
+    let breadth = breadth(atom);
+    let least = match atom.field.cost() {
+        _ if breadth > 0.9 => 1e4,
         Cost::Read => 1e3,
         _ => 0.0,
-    }
+    };
+    least + breadth * f64::from(rank(atom.field))
 }
 
 /// In which order fields are evaluated. Fields that no device has come first: that they are
@@ -146,62 +144,6 @@ pub fn rank(field: Field) -> u8 {
         Cost::CapturedLong => 4,
         Cost::Constant => 5,
         Cost::Read => 6,
-    }
-}
-
-/// Programs that most devices start all the time, and that most rules name among others.
-const COMMON: [&str; 26] = [
-    "/bin/bash",
-    "/bin/sh",
-    "/usr/bin/awk",
-    "/usr/bin/base64",
-    "/usr/bin/bash",
-    "/usr/bin/cat",
-    "/usr/bin/chmod",
-    "/usr/bin/cp",
-    "/usr/bin/curl",
-    "/usr/bin/dash",
-    "/usr/bin/find",
-    "/usr/bin/grep",
-    "/usr/bin/id",
-    "/usr/bin/ls",
-    "/usr/bin/perl",
-    "/usr/bin/ps",
-    "/usr/bin/python3",
-    "/usr/bin/rm",
-    "/usr/bin/sed",
-    "/usr/bin/sh",
-    "/usr/bin/sudo",
-    "/usr/bin/systemctl",
-    "/usr/bin/wget",
-    "/usr/bin/xargs",
-    "/usr/lib/systemd/systemd",
-    "/usr/sbin/cron",
-];
-/// The same of arguments.
-const COMMON_ARGS: [&str; 12] = [
-    "-a", "-c", "-e", "-f", "-i", "-l", "-n", "-p", "-r", "/etc", "/tmp", "bash",
-];
-/// About how often each of them is seen.
-const SHARE: f64 = 0.03;
-
-/// How many of the values that are common in a field match a pattern.
-fn common(field: Field, pattern: &Pattern) -> usize {
-    let text = encode(&pattern.tokens);
-    let reading = Reading {
-        fold: pattern.fold,
-        joined: false,
-    };
-    let matches = |value: &&[u8]| glob::matches(&text, value, reading);
-    let programs = COMMON.iter().map(|path| path.as_bytes());
-    match field {
-        Field::ProcessExecutable | Field::ParentExecutable => programs.filter(matches).count(),
-        Field::ProcessName | Field::ParentName => programs.map(base_name).filter(matches).count(),
-        Field::ProcessArgs | Field::ParentArgs => {
-            let args = COMMON_ARGS.iter().map(|arg| arg.as_bytes());
-            args.filter(matches).count()
-        }
-        _ => 0,
     }
 }
 
@@ -223,19 +165,7 @@ fn test_breadth(field: Field, test: &Test) -> f64 {
         Test::Range(low, high) if low == high => 0.01,
         Test::Range(..) | Test::Length(..) => 0.5,
         Test::Regex(_) | Test::BeginsWith(_) => 0.1,
-        Test::Pattern(pattern) => {
-            let literals = pattern
-                .tokens
-                .iter()
-                .filter(|token| matches!(token, Token::Byte(_)))
-                .count();
-            let rare = if literals == pattern.tokens.len() {
-                0.001
-            } else {
-                0.7f64.powi(literals.try_into().unwrap_or(i32::MAX))
-            };
-            rare + SHARE * common(field, pattern) as f64
-        }
+        Test::Pattern(pattern) => typical::breadth(Some(field), pattern),
     }
 }
 
@@ -250,11 +180,13 @@ pub fn jumps(node: &Node) -> Vec<Jump<'_>> {
 fn emit<'n>(node: &'n Node, then: u16, otherwise: u16, jumps: &mut Vec<Jump<'n>>) {
     let (children, all) = match node {
         Node::Atom { atom, negated } => {
+            // Whatever follows a condition is where to go if it holds, or if it does not.
+            let is_or = usize::from(otherwise) == jumps.len() + 1;
             jumps.push(Jump {
                 atom,
                 negated: *negated,
-                then,
-                otherwise,
+                is_or,
+                target: if is_or { then } else { otherwise },
             });
             return;
         }

@@ -4,36 +4,33 @@
 //! and a state is named by the index of its first word.
 //!
 //! ```text
-//! header   bits 0-1   kind: 0 leaf, 1 chain, 2 linear, 3 dense
+//! header   bits 0-1   kind: 0 leaf, 1 chain, 2 linear, 3 table
 //!          bit  2     a word "here" follows: outputs on arriving
 //!          bit  3     a word "end" follows: outputs if the value ends here
-//!          bits 4-5   chain: number of labels (1-3; 1 if unanchored)
+//!          bits 4-5   chain: number of labels, 1-3
 //!          bits 6-29  chain: labels, the first lowest; linear: number of edges;
+//!                     table: its first label in the lower 8 bits, then how many labels it has;
 //!                     leaf: its outputs, if they are of one of the two sorts: no word follows
-//!          unanchored automata have labels and numbers in bits 6-13 only, and in
-//!          bits 14-28 the state of the longest proper suffix; no leaf has outputs here
 //!          bit  31    set: a state begins here (clear in every other word)
 //! [here]   index of a list of outputs
 //! [end]    index of a list of outputs
 //! edges    chain:  none, the child follows
 //!          linear: label in bits 0-7, child in bits 8-30; ascending by label
-//!          dense:  128 words of two 16-bit children (0: none), by label
+//!          table:  words of two 16-bit children (0: none), by label
 //! ```
-//!
-//! After the last state an unanchored automaton has [`FILTER_WORDS`] words, a bit for each [`pair`] of bytes that patterns
-//! begin with, then one for each byte that is a whole pattern: between patterns nothing else is read.
 //!
 //! An *anchored* automaton is a trie of what values begin with: it is left at the first byte
 //! that no pattern continues with, usually after a few bytes. A *reversed* one is the same read from a value's last
-//! byte: a trie of what values end with. An *unanchored* one
-//! is an Aho-Corasick automaton of what values contain; its outputs
-//! include those of a state's suffixes.
+//! byte: a trie of what values end with. Equal subtrees are there once. An *unanchored* one is a trie of what values contain, or of
+//! a part of it of [`PART`] bytes at most, which is entered at every place of a value. After its last state it has
+//! [`FILTER_WORDS`] words: a bit for each [`pair`] of bytes that parts begin with, then one for each byte that is a whole
+//! part. They tell at which places it is worth it.
 
 use crate::event::Reading;
 
 /// Bytes in a word.
 pub const WORD: usize = 4;
-/// Most words in an automaton: children of dense states have 15 bits.
+/// Most words in an automaton: children in a table have 16 bits.
 pub const MAX_WORDS: usize = 1 << 15;
 
 /// Set in the first word of every state.
@@ -50,26 +47,27 @@ pub const LEAF: u32 = 0;
 pub const CHAIN: u32 = 1;
 /// A list of edges.
 pub const LINEAR: u32 = 2;
-/// A table of 256 edges.
-pub const DENSE: u32 = 3;
-/// Words of a dense state's table.
-pub const DENSE_WORDS: usize = 128;
+/// A table of edges for the labels of a range.
+pub const TABLE: u32 = 3;
 /// Where a chain's length stands.
 pub const LENGTH_SHIFT: u32 = 4;
-/// Where a chain's labels, the number of edges, or the outputs of a leaf stand.
+/// Where a chain's labels, the number of edges, a table's first label, or the outputs of a leaf stand.
 pub const LABELS_SHIFT: u32 = 6;
-/// Where an unanchored automaton's states have the state of their longest proper suffix.
-pub const FAIL_SHIFT: u32 = 14;
+/// Where the number of a table's labels stands.
+pub const COUNT_SHIFT: u32 = 14;
 
-/// Words of the bits that say with which two bytes the patterns of an unanchored automaton begin.
+/// So many bytes are read from each place of a value by an unanchored automaton: its work for each byte is bounded.
+pub const PART: usize = 5;
+/// Words of the bits that say with which two bytes the parts of an unanchored automaton begin.
 pub const PAIR_WORDS: usize = 64;
-/// The same, and the bits of patterns of one byte.
+/// The same, and the bits of parts of one byte.
 pub const FILTER_WORDS: usize = PAIR_WORDS + 8;
 
-/// The bit of two bytes among those of [`PAIR_WORDS`]; others have it too.
+/// The bit of two bytes among those of [`PAIR_WORDS`]; others have it too. It is the same for both cases of a
+/// letter, and for NUL and space, however the value is to be read.
 #[inline]
 pub const fn pair(first: u8, second: u8) -> usize {
-    let both = (first as u32) << 8 | second as u32;
+    let both = ((first as u32) << 8 | second as u32) & 0xDFDF;
     // The upper bits of a product depend on all bits of its factors.
     (both.wrapping_mul(0x9E37_79B1) >> 21) as usize
 }
@@ -79,7 +77,7 @@ pub const fn pair(first: u8, second: u8) -> usize {
 pub struct Output {
     /// Index of the list of outputs.
     pub list: u32,
-    /// How many bytes of the value were read.
+    /// The place in the value behind what was read; of no use where a value is read from its end.
     pub position: usize,
 }
 
@@ -100,7 +98,6 @@ pub enum Place {
 pub struct Automaton<'a> {
     words: &'a [[u8; WORD]],
     place: Place,
-    unanchored: bool,
 }
 
 /// Where the parts of a state stand.
@@ -115,11 +112,7 @@ struct State {
 impl<'a> Automaton<'a> {
     /// The automaton in `words`. Nothing is checked here: see [`Automaton::validate`].
     pub const fn new(words: &'a [[u8; WORD]], place: Place) -> Self {
-        Self {
-            words,
-            place,
-            unanchored: matches!(place, Place::Unanchored),
-        }
+        Self { words, place }
     }
 
     /// Whether it has no states at all.
@@ -140,46 +133,41 @@ impl<'a> Automaton<'a> {
             .map_or(0, |&word| u32::from_le_bytes(word))
     }
 
-    #[inline]
     fn state(&self, index: usize) -> State {
         let header = self.word(index);
-        if header & KIND == LEAF && !self.unanchored && has_one_sort(header) {
-            let list = (header & !STATE) >> LABELS_SHIFT;
-            return State {
-                header,
-                here: (header & HERE != 0).then_some(list),
-                end: (header & END != 0).then_some(list),
-                edges: index + 1,
-            };
-        }
-        let mut next = index + 1;
-        let mut optional = |present: bool| {
-            present.then(|| {
-                next += 1;
-                self.word(next - 1)
-            })
-        };
-        let here = optional(header & HERE != 0);
-        let end = optional(header & END != 0);
-        State {
+        let mut state = State {
             header,
-            here,
-            end,
-            edges: next,
+            here: None,
+            end: None,
+            edges: index + 1,
+        };
+        if header & (HERE | END) != 0 {
+            let mut list = || match header & KIND == LEAF && has_one_sort(header) {
+                true => (header & !STATE) >> LABELS_SHIFT,
+                false => {
+                    state.edges += 1;
+                    self.word(state.edges - 1)
+                }
+            };
+            state.here = (header & HERE != 0).then(&mut list);
+            state.end = (header & END != 0).then(list);
         }
+        state
     }
 
-    /// The child of a linear or dense state.
+    /// The child of a linear state or a table.
     #[inline]
-    fn child(&self, state: &State, label: u8) -> Option<usize> {
-        if state.header & KIND == DENSE {
-            let pair = self.word(state.edges + usize::from(label / 2));
-            let child = pair >> (u32::from(label % 2) * 16) & 0xFFFF;
+    fn child(&self, header: u32, edges: usize, label: u8) -> Option<usize> {
+        if header & KIND == TABLE {
+            let place = label.wrapping_sub((header >> LABELS_SHIFT) as u8);
+            if u32::from(place) >= label_count(header) {
+                return None;
+            }
+            let pair = self.word(edges + usize::from(place / 2));
+            let child = pair >> (u32::from(place % 2) * 16) & 0xFFFF;
             return (child != 0).then_some(child as usize);
         }
-        let edges = self
-            .words
-            .get(state.edges..state.edges + self.edge_count(state.header))?;
+        let edges = self.words.get(edges..edges + edge_count(header))?;
         for &edge in edges {
             let edge = u32::from_le_bytes(edge);
             if edge & 0xFF >= u32::from(label) {
@@ -189,161 +177,145 @@ impl<'a> Automaton<'a> {
         None
     }
 
-    /// The first bytes of values that an anchored automaton does anything with: a bit each.
-    /// `None` if it reports on every value.
-    pub fn first_bytes(&self) -> Option<[u64; 4]> {
+    /// With which bytes values begin (or end, where they are read from their end) that the automaton does anything with: the bit
+    /// of a byte is that of its number modulo 64, as [`may_begin`] looks it up.
+    pub fn first_bytes(&self, fold: bool) -> u64 {
         let root = self.state(0);
-        if root.here.is_some() || root.end.is_some() {
-            return None;
+        if root.here.is_some() || root.end.is_some() || self.place == Place::Unanchored {
+            return if self.is_empty() { 0 } else { u64::MAX };
         }
-        let mut bytes = [0; 4];
-        for byte in 0..=255 {
-            let continues = match root.header & KIND {
-                LEAF => false,
-                CHAIN => root.header >> LABELS_SHIFT & 0xFF == u32::from(byte),
-                _ => self.child(&root, byte).is_some(),
-            };
-            bytes[usize::from(byte / 64)] |= u64::from(continues) << (byte % 64);
-        }
-        Some(bytes)
+        let bytes = (0..=u8::MAX).filter(|&byte| {
+            // Whether or not the value is a joined one.
+            [false, true].into_iter().any(|joined| {
+                let label = Reading { fold, joined }.byte(byte);
+                match root.header & KIND {
+                    LEAF => false,
+                    CHAIN => root.header >> LABELS_SHIFT & 0xFF == u32::from(label),
+                    _ => self.child(root.header, root.edges, label).is_some(),
+                }
+            })
+        });
+        bytes.fold(0, |bits, byte| bits | 1 << (byte % 64))
     }
 
     /// Reads a value and reports the outputs that it reaches.
     #[inline]
     pub fn read(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        if self.unanchored {
-            self.read_unanchored(value, reading, report);
-        } else {
-            self.read_anchored(value, reading, report);
+        match self.place {
+            Place::Anchored => self.walk(value, 0, 1, reading, report),
+            Place::Reversed => {
+                let last = value.len().wrapping_sub(1);
+                self.walk(value, last, usize::MAX, reading, report);
+            }
+            Place::Unanchored => self.scan(value, reading, report),
         }
     }
 
-    /// Reads a value from its beginning, or its end, and reports the outputs of what it begins with, or ends with, and
-    /// what it is.
-    fn read_anchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        let reversed = self.place == Place::Reversed;
-        let get = |position: usize| {
-            let index = match reversed {
-                true => value.len().wrapping_sub(position + 1),
-                false => position,
-            };
-            value.get(index).copied()
-        };
+    /// Reads a value from a place on, each byte a `step` from the last, and reports the outputs of what it begins with there
+    /// and what it is.
+    fn walk(
+        &self,
+        value: &[u8],
+        mut position: usize,
+        step: usize,
+        reading: Reading,
+        report: &mut dyn FnMut(Output),
+    ) {
         let mut at = 0;
-        let mut position = 0;
         loop {
-            let state = self.state(at);
-            if let Some(list) = state.here {
-                report(Output { list, position });
-            }
-            let Some(byte) = get(position) else {
-                if let Some(list) = state.end {
-                    report(Output { list, position });
-                }
-                return;
+            let header = self.word(at);
+            let next = value.get(position);
+            let edges = match header & (HERE | END) {
+                0 => at + 1,
+                _ => self.report(at, position, next.is_none(), report),
             };
-            at = match state.header & KIND {
+            let Some(&byte) = next else { return };
+            match header & KIND {
                 LEAF => return,
                 CHAIN => {
-                    let mut labels = state.header >> LABELS_SHIFT;
-                    for _ in 0..state.header >> LENGTH_SHIFT & 3 {
-                        match get(position) {
-                            Some(byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
-                                position += 1
+                    let mut labels = header >> LABELS_SHIFT;
+                    for _ in 0..header >> LENGTH_SHIFT & 3 {
+                        match value.get(position) {
+                            Some(&byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
+                                position = position.wrapping_add(step);
                             }
                             _ => return,
                         }
                         labels >>= 8;
                     }
-                    state.edges
+                    at = edges;
                 }
-                _ => match self.child(&state, reading.byte(byte)) {
+                _ => match self.child(header, edges, reading.byte(byte)) {
                     Some(child) => {
-                        position += 1;
-                        child
+                        position = position.wrapping_add(step);
+                        at = child;
                     }
                     None => return,
                 },
-            };
+            }
         }
     }
 
-    /// Reads a whole value and reports the outputs of what it contains and what it ends with.
-    fn read_unanchored(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        let Some((_, filter)) = self.words.split_last_chunk::<FILTER_WORDS>() else {
+    /// Reports the outputs of a state, and says where its edges are.
+    #[inline(never)]
+    fn report(
+        &self,
+        at: usize,
+        position: usize,
+        is_end: bool,
+        report: &mut dyn FnMut(Output),
+    ) -> usize {
+        let state = self.state(at);
+        let lists = [state.here, state.end.filter(|_| is_end)];
+        for list in lists.into_iter().flatten() {
+            report(Output { list, position });
+        }
+        state.edges
+    }
+
+    /// Walks from every place of a value at which a part can begin.
+    fn scan(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
+        const PAIRS: usize = PAIR_WORDS * WORD;
+        const BYTES: usize = FILTER_WORDS * WORD - PAIRS;
+        let Some((rest, bytes)) = self.words.as_flattened().split_last_chunk::<BYTES>() else {
             return;
         };
-        let root = self.state(0);
-        let mut state = root;
-        // In a well-made automaton a state has at least as many bytes behind it as fail links
-        // in front of it. Holding it to that bounds the work also in any other.
-        let mut credit = 0usize;
-        let mut at_root = true;
-        let mut index = 0;
-        while let Some(&byte) = value.get(index) {
-            let mut label = reading.byte(byte);
-            if at_root {
-                while let Some(&byte) = value.get(index + 1) {
-                    let next = reading.byte(byte);
-                    let is_set =
-                        |bit: usize| filter[bit / 32][bit / 8 % WORD] >> (bit % 8) & 1 == 1;
-                    if is_set(pair(label, next)) || is_set(PAIR_WORDS * 32 + usize::from(label)) {
-                        break;
-                    }
-                    (index, label) = (index + 1, next);
-                }
+        let Some((_, pairs)) = rest.split_last_chunk::<PAIRS>() else {
+            return;
+        };
+        let is_set = |bits: &[u8], bit: usize| bits[bit / 8] >> (bit % 8) & 1 == 1;
+        // A part of one byte is not looked for again: what it tells is told.
+        let mut bytes = *bytes;
+        let has_bytes = bytes != [0; BYTES];
+        let mut is_new = |byte| {
+            let byte = usize::from(reading.byte(byte));
+            let is_new = has_bytes && is_set(&bytes, byte);
+            if is_new {
+                bytes[byte / 8] &= !(1 << (byte % 8));
             }
-            index += 1;
-            let child = loop {
-                let child = match state.header & KIND {
-                    LEAF => None,
-                    CHAIN => (state.header >> LABELS_SHIFT & 0xFF == u32::from(label))
-                        .then_some(state.edges),
-                    _ => self.child(&state, label),
-                };
-                if child.is_some() || at_root {
-                    break child;
-                }
-                let fail = if credit == 0 { 0 } else { fail(state.header) };
-                credit = credit.saturating_sub(1);
-                at_root = fail == 0;
-                // Most fail at once: the root is not read again.
-                state = if at_root { root } else { self.state(fail) };
-            };
-            if let Some(child) = child {
-                credit += 1;
-                at_root = false;
-                state = self.state(child);
-                if let Some(list) = state.here {
-                    report(Output {
-                        list,
-                        position: index,
-                    });
-                }
+            is_new
+        };
+        let mut walk = |place: usize| {
+            let end = value.len().min(place + PART);
+            let part = value.get(..end).unwrap_or(value);
+            self.walk(part, place, 1, reading, report);
+        };
+        for (place, &[first, second]) in value.array_windows().enumerate() {
+            if is_set(pairs, pair(first, second)) || is_new(first) {
+                walk(place);
             }
         }
-        if let Some(list) = state.end {
-            report(Output {
-                list,
-                position: value.len(),
-            });
+        match value.split_last() {
+            Some((&last, before)) if is_new(last) => walk(before.len()),
+            _ => {}
         }
     }
 
-    /// How many edges a linear state has: at most 256, whatever its header says.
-    #[inline]
-    fn edge_count(&self, header: u32) -> usize {
-        let number = (header & !STATE) >> LABELS_SHIFT;
-        match self.unanchored {
-            true => number as usize & 0xFF,
-            false => number.min(256) as usize,
-        }
-    }
-
-    /// Checks that the words are a sequence of states, that every child and fail link is the
+    /// Checks that the words are a sequence of states, that every child is the
     /// beginning of one, and, by `list_exists`, every index of a list.
     pub fn validate(&self, list_exists: impl Fn(u32) -> bool) -> bool {
-        let filter = if self.unanchored { FILTER_WORDS } else { 0 };
+        let unanchored = self.place == Place::Unanchored;
+        let filter = if unanchored { FILTER_WORDS } else { 0 };
         let Some(count) = self.words.len().checked_sub(filter) else {
             return false;
         };
@@ -354,23 +326,18 @@ impl<'a> Automaton<'a> {
             let lists = [state.here, state.end];
             if !is_state(at)
                 || !lists.into_iter().flatten().all(&list_exists)
-                || (self.unanchored && !is_state(fail(state.header)))
+                // A part that was read to its end need not be the end of the value.
+                || (unanchored && state.end.is_some())
             {
                 return false;
             }
             let length = state.header >> LENGTH_SHIFT & 3;
             at = match state.header & KIND {
                 LEAF => state.edges,
-                CHAIN
-                    if length == 0
-                        || (self.unanchored && length != 1)
-                        || !is_state(state.edges) =>
-                {
-                    return false;
-                }
+                CHAIN if length == 0 || !is_state(state.edges) => return false,
                 CHAIN => state.edges,
                 LINEAR => {
-                    let end = state.edges + self.edge_count(state.header);
+                    let end = state.edges + edge_count(state.header);
                     let edges = || (state.edges..end).map(|index| self.word(index));
                     if !edges().all(|edge| edge & STATE == 0 && is_state((edge >> 8) as usize))
                         || !edges().map(|edge| edge & 0xFF).is_sorted()
@@ -380,7 +347,7 @@ impl<'a> Automaton<'a> {
                     end
                 }
                 _ => {
-                    let end = state.edges + DENSE_WORDS;
+                    let end = state.edges + label_count(state.header).div_ceil(2) as usize;
                     let pairs = || (state.edges..end).map(|index| self.word(index));
                     if !pairs().all(|pair| {
                         pair & STATE == 0
@@ -397,10 +364,16 @@ impl<'a> Automaton<'a> {
     }
 }
 
-/// The state of an unanchored automaton that its longest proper suffix leads to.
+/// How many edges a linear state has: at most 256, whatever its header says.
 #[inline]
-const fn fail(header: u32) -> usize {
-    (header >> FAIL_SHIFT) as usize & (MAX_WORDS - 1)
+fn edge_count(header: u32) -> usize {
+    ((header & !STATE) >> LABELS_SHIFT).min(256) as usize
+}
+
+/// How many labels a table has: at most 256, whatever its header says.
+#[inline]
+fn label_count(header: u32) -> u32 {
+    ((header & !STATE) >> COUNT_SHIFT).min(256)
 }
 
 /// Whether a state has outputs on arriving or at the end, but not both.

@@ -14,10 +14,10 @@ mod search;
 mod tuples;
 
 use crate::event::{Event, Values};
-use crate::field::{Field, FieldSet};
+use crate::field::{Cost, Field, FieldSet};
 use crate::pack::{
-    ALWAYS, AtomId, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES,
-    Pack, Rule, RuleIndex,
+    AtomId, Condition, FAIL, FieldIndex, Kinds, MATCH, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES,
+    MAX_SLOTS, Pack, Rule, RuleIndex,
 };
 use crate::packed::{Full, Packed, Packer};
 
@@ -41,6 +41,9 @@ pub struct Evaluation {
     /// Late atoms that have been tested.
     tested: [u64; MAX_LATE_WORDS],
     lost: FieldSet,
+    /// The globs with slots that the value at hand has been tried against, and whether there are any.
+    tried: [u64; MAX_SLOTS / 64],
+    has_tried: bool,
     beyond_upstream: bool,
 }
 
@@ -53,6 +56,8 @@ impl Evaluation {
             known: FieldSet::EMPTY,
             tested: [0; MAX_LATE_WORDS],
             lost: FieldSet::EMPTY,
+            tried: [0; MAX_SLOTS / 64],
+            has_tried: false,
             beyond_upstream: false,
         }
     }
@@ -79,25 +84,6 @@ impl Evaluation {
         }
     }
 
-    /// Sets those of `facts` that are atoms of one field.
-    #[inline]
-    fn set_facts(&mut self, index: &FieldIndex, facts: Packed<'_>) {
-        let Some(words) = self.atoms.get_mut(index.atom_words()) else {
-            return;
-        };
-        words.iter_mut().for_each(clear);
-        // They ascend: what follows the field's is of no interest.
-        let end = index.atoms().end;
-        for atom in facts.iter().take_while(|&atom| usize::from(atom) < end) {
-            if let Some(word) = usize::from(atom / 64)
-                .checked_sub(index.first_word)
-                .and_then(|word| words.get_mut(word))
-            {
-                *word |= 1 << (atom % 64);
-            }
-        }
-    }
-
     /// Whether a value was consulted that upstream does not index.
     pub const fn beyond_upstream(&self) -> bool {
         self.beyond_upstream
@@ -119,8 +105,8 @@ pub struct Engine<'a> {
     index: heapless::Vec<FieldIndex<'a>, { Field::COUNT }>,
     /// For each field its place in `index`, one more than that; 0: no rule asks for it.
     places: [u8; Field::COUNT],
-    /// For each word of atoms the place in `index` of the field that it belongs to; none for late atoms.
-    words: [u8; MAX_ATOM_WORDS],
+    /// For each word of atoms the number of the field that it belongs to; none for late atoms.
+    fields: [u8; MAX_ATOM_WORDS],
     first_late_word: usize,
     kinds: Kinds,
 }
@@ -133,7 +119,7 @@ impl<'a> Engine<'a> {
             limits,
             index: heapless::Vec::new(),
             places: [0; Field::COUNT],
-            words: [u8::MAX; MAX_ATOM_WORDS],
+            fields: [LATE; MAX_ATOM_WORDS],
             first_late_word: pack.first_late_word(),
             kinds: Kinds(
                 (0..pack.rule_count() as RuleIndex)
@@ -145,8 +131,8 @@ impl<'a> Engine<'a> {
             if let Some(slot) = engine.places.get_mut(usize::from(field.field.number())) {
                 *slot = place as u8 + 1;
             }
-            if let Some(words) = engine.words.get_mut(field.atom_words()) {
-                words.fill(place as u8);
+            if let Some(words) = engine.fields.get_mut(field.atom_words()) {
+                words.fill(field.field.number());
             }
             // A pack has each field once at most: there is room.
             let _ = engine.index.push(field);
@@ -184,7 +170,8 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let Some(field) = step.field else {
-                self.look_at(evaluation, event, kinds, ALWAYS, &mut matched);
+                let rules = self.pack.list(step.rules);
+                self.look_at(evaluation, event, kinds, rules, &mut matched);
                 continue;
             };
             let Some(index) = self.index_of(field) else {
@@ -192,14 +179,15 @@ impl<'a> Engine<'a> {
             };
             self.require(evaluation, event, index);
             for word in index.atom_words() {
-                let mut bits = match evaluation.lost.contains(field) {
-                    true => u64::MAX,
-                    false => evaluation.atoms.get(word).copied().unwrap_or(0),
-                };
+                let triggers = self.pack.triggers(word);
+                let mut bits = triggers.atoms;
+                if !evaluation.lost.contains(field) {
+                    bits &= evaluation.atoms.get(word).copied().unwrap_or(0);
+                }
                 while bits != 0 {
-                    let atom = (word * 64) as u32 + bits.trailing_zeros();
+                    let rules = self.pack.triggered(&triggers, bits.trailing_zeros());
                     bits &= bits - 1;
-                    self.look_at(evaluation, event, kinds, atom as AtomId, &mut matched);
+                    self.look_at(evaluation, event, kinds, rules, &mut matched);
                 }
             }
         }
@@ -275,66 +263,92 @@ impl<'a> Engine<'a> {
         self.index.get(usize::from(place))
     }
 
-    /// Looks at the rules that `atom` triggers.
+    /// Looks at rules, each once an event.
     fn look_at<E: Event>(
         &self,
         evaluation: &mut Evaluation,
         event: &mut E,
         kinds: Kinds,
-        atom: AtomId,
+        rules: impl Iterator<Item = RuleIndex>,
         matched: &mut impl FnMut(RuleIndex),
     ) {
-        for rule in self.pack.triggered(atom) {
+        // The stages of a sequence are often alike, and follow one another.
+        let mut last = None;
+        for rule in rules {
             let (word, mask) = (usize::from(rule / 64), 1u64 << (rule % 64));
             match evaluation.looked_at.get_mut(word) {
                 Some(word) if *word & mask == 0 => *word |= mask,
                 _ => continue,
             }
-            if self.holds(evaluation, event, kinds, rule) {
+            let Some(condition) = self.pack.condition(rule) else {
+                continue;
+            };
+            if !condition.kinds.meets(kinds) {
+                continue;
+            }
+            let holds = match last {
+                Some((first, holds)) if first == condition.first => holds,
+                _ => self.holds(evaluation, event, &condition),
+            };
+            last = Some((condition.first, holds));
+            if holds {
                 matched(rule);
             }
         }
     }
 
     /// Whether a rule's condition holds.
-    #[inline]
     fn holds<E: Event>(
         &self,
         evaluation: &mut Evaluation,
         event: &mut E,
-        kinds: Kinds,
-        rule: RuleIndex,
+        condition: &Condition<'_>,
     ) -> bool {
-        let Some(condition) = self.pack.condition(rule) else {
-            return false;
-        };
-        if !condition.kinds.meets(kinds) {
-            return false;
-        }
         let mut at = 0;
         while let Some(instruction) = condition.instruction(at) {
-            let (word, bit) = (usize::from(instruction.atom / 64), instruction.atom % 64);
-            let place = self.words.get(word).copied().unwrap_or(u8::MAX);
-            let (set, field) = match self.index.get(usize::from(place)) {
-                Some(index) => {
-                    self.require(evaluation, event, index);
-                    let word = evaluation.atoms.get(word).copied().unwrap_or(0);
-                    (word >> bit & 1 == 1, index.field)
-                }
-                None => self.late(evaluation, event, instruction.atom),
+            let holds = match self.known(evaluation, instruction.atom) {
+                Some(set) => set != instruction.negated,
+                None => self.find_out(evaluation, event, instruction.atom, instruction.negated),
             };
-            let holds = set != instruction.negated || evaluation.lost.contains(field);
-            let next = if holds {
-                instruction.then
-            } else {
-                instruction.otherwise
+            at = match holds == instruction.is_or {
+                false => at + 1,
+                true if instruction.target >= FAIL => return instruction.target == MATCH,
+                true => condition.place(instruction.target),
             };
-            if next >= FAIL {
-                return next == MATCH;
-            }
-            at = condition.place(next);
         }
-        false
+        true
+    }
+
+    /// Whether an atom holds, if its field has been evaluated and was not lost.
+    #[inline]
+    fn known(&self, evaluation: &Evaluation, atom: AtomId) -> Option<bool> {
+        let word = usize::from(atom / 64);
+        let field = *self.fields.get(word)?;
+        let known = evaluation.known.bits() & !evaluation.lost.bits();
+        let is_known = field < LATE && known >> field & 1 == 1;
+        is_known.then(|| evaluation.atoms.get(word).copied().unwrap_or(0) >> (atom % 64) & 1 == 1)
+    }
+
+    /// Whether an atom holds or, `negated`, does not: where the value was lost, both.
+    #[cold]
+    fn find_out<E: Event>(
+        &self,
+        evaluation: &mut Evaluation,
+        event: &mut E,
+        atom: AtomId,
+        negated: bool,
+    ) -> bool {
+        let number = self.fields.get(usize::from(atom / 64)).copied();
+        let (set, field) = match number.and_then(Field::from_number) {
+            Some(field) => {
+                if let Some(index) = self.index_of(field) {
+                    self.require(evaluation, event, index);
+                }
+                (bit(&evaluation.atoms, usize::from(atom)), field)
+            }
+            None => self.late(evaluation, event, atom),
+        };
+        set != negated || evaluation.lost.contains(field)
     }
 
     /// Evaluates a field unless that has been done.
@@ -345,11 +359,38 @@ impl<'a> Engine<'a> {
         }
         evaluation.known.insert(index.field);
         match event.values(index.field) {
-            Values::Facts(facts) => evaluation.set_facts(index, facts),
+            Values::Facts(facts) => self.set_facts(evaluation, index.field.cost(), facts),
             values => self.search(evaluation, index, values),
         }
     }
+
+    /// Takes over what holds of all fields of one cost.
+    fn set_facts(&self, evaluation: &mut Evaluation, cost: Cost, facts: Packed<'_>) {
+        let fields = FieldSet::of_cost(cost);
+        evaluation.known = evaluation.known.or(fields);
+        let mut bits = fields.bits();
+        while bits != 0 {
+            let place = self.places.get(bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+            let index = place.and_then(|&place| self.index.get(usize::from(place.checked_sub(1)?)));
+            let words = index.and_then(|index| evaluation.atoms.get_mut(index.atom_words()));
+            words.into_iter().flatten().for_each(clear);
+        }
+        for atom in facts.iter() {
+            let word = usize::from(atom / 64);
+            let field = self.fields.get(word).copied().unwrap_or(LATE);
+            match evaluation.atoms.get_mut(word) {
+                Some(word) if field < LATE && fields.bits() >> field & 1 == 1 => {
+                    *word |= 1 << (atom % 64);
+                }
+                _ => {}
+            }
+        }
+    }
 }
+
+/// In the place of a field's number: the atoms are tested one by one.
+const LATE: u8 = 64;
 
 #[inline]
 fn bit(words: &[u64], index: usize) -> bool {

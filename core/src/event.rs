@@ -22,8 +22,8 @@ pub enum Values<'a> {
     Joined(&'a [u8]),
     /// A whole number, or a boolean as 0 or 1.
     Number(i64),
-    /// Not the values but what holds of them: the atoms found by [`crate::engine::Engine::facts`],
-    /// ascending.
+    /// Not the values but what holds of them and of all other fields of the same [cost](crate::field::Cost): the
+    /// atoms found by [`crate::engine::Engine::facts`], ascending.
     Facts(Packed<'a>),
 }
 

@@ -106,7 +106,7 @@ fields! {
     ParentArgs = "process.parent.args", Keyword, Lineage;
     ParentArgsCount = "process.parent.args_count", Number, Lineage;
     ParentCommandLine = "process.parent.command_line", Wildcard, Lineage;
-    ParentPid = "process.parent.pid", Number, Lineage;
+    ParentPid = "process.parent.pid", Number, Captured;
     ParentEntityId = "process.parent.entity_id", Keyword, Read;
     ParentWorkingDirectory = "process.parent.working_directory", Keyword, Read;
     ParentInteractive = "process.parent.interactive", Number, Read;
@@ -177,6 +177,30 @@ impl FieldSet {
     /// Those that are in both.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// The fields of a cost.
+    pub const fn of_cost(cost: Cost) -> Self {
+        const BY_COST: [FieldSet; 6] = {
+            let mut sets = [FieldSet::EMPTY; 6];
+            let mut rest = Field::ALL;
+            while let [field, others @ ..] = rest {
+                sets[field.cost() as usize].insert(*field);
+                rest = others;
+            }
+            sets
+        };
+        BY_COST[cost as usize]
+    }
+
+    /// Those that are in one of them.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// A bit for each field, by number.
+    pub const fn bits(self) -> u64 {
+        self.0
     }
 
     /// Whether `field` is in it.

@@ -145,6 +145,14 @@ fn by_literals(
                 if *credit == 0 {
                     return None;
                 }
+                // Nearly everywhere the first byte tells.
+                if let Some(Token::Byte(first)) = Tokens(segment.iter()).next() {
+                    let mut bytes = text.iter();
+                    match bytes.position(|&byte| reading.byte(byte) == first) {
+                        Some(place) => text = &text[place..],
+                        None => return Some(false),
+                    }
+                }
                 match begins_with(text, segment, reading, credit) {
                     Some(width) => break width,
                     None if text.is_empty() => return Some(false),

@@ -10,13 +10,12 @@ use peewit_core::packed::Packer;
 use crate::subject::{Parent, Subject};
 
 /// Fields of the parent that are evaluated when it execs itself, and kept with it.
-const FACT_FIELDS: [Field; 6] = [
+const FACT_FIELDS: [Field; 5] = [
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
     Field::ParentArgsCount,
     Field::ParentCommandLine,
-    Field::ParentPid,
 ];
 
 /// All fields that speak of the parent.

@@ -5,7 +5,7 @@ use crate::automaton::Output;
 use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
-use crate::pack::{AtomId, FieldIndex, GLOB, MAX_SLOTS, NO_SLOT, Pack};
+use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack, folds};
 
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
@@ -26,7 +26,8 @@ impl Engine<'_> {
             Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
             Values::Joined(block) => search.read(unterminated(block), true),
             Values::Number(number) => search.number(number),
-            Values::Facts(facts) => search.evaluation.set_facts(index, facts),
+            // Whoever asks takes these over.
+            Values::Facts(_) => {}
         }
     }
 }
@@ -38,18 +39,9 @@ struct Search<'e, 'a> {
     evaluation: &'e mut Evaluation,
 }
 
-/// The globs that a value has been tried against.
-type Tried = [u64; MAX_SLOTS / 64];
-
 impl Search<'_, '_> {
     #[inline]
     fn value(&mut self, value: &[u8]) {
-        if self.index.may_hold(value) {
-            self.likely_value(value);
-        }
-    }
-
-    fn likely_value(&mut self, value: &[u8]) {
         if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
             if self.limits == Limits::Upstream {
                 return;
@@ -60,43 +52,31 @@ impl Search<'_, '_> {
     }
 
     fn read(&mut self, value: &[u8], joined: bool) {
-        for (slot, automaton) in self.index.automata.iter().enumerate() {
-            let fold = slot % 2 == 1;
-            if automaton.is_empty() {
-                continue;
-            }
+        if core::mem::take(&mut self.evaluation.has_tried) {
+            self.evaluation.tried.iter_mut().for_each(clear);
+        }
+        for (slot, automaton) in self.index.automata_for(value) {
+            let fold = folds(slot);
             let reading = Reading { fold, joined };
-            let mut tried = Tried::default();
-            let mut report = |output| self.output(output, value, reading, &mut tried);
+            let mut report = |output| self.output(output, value, reading);
             automaton.read(value, reading, &mut report);
-            if self.index.only_anchored {
-                break;
-            }
         }
     }
 
     #[inline]
-    fn output(&mut self, output: Output, value: &[u8], reading: Reading, tried: &mut Tried) {
+    fn output(&mut self, output: Output, value: &[u8], reading: Reading) {
         let pack = *self.pack;
         for item in pack.list(output.list as u16) {
             if item & GLOB == 0 {
                 self.set(item);
             } else {
-                self.glob(item & !GLOB, value, output.position, reading, tried);
+                self.glob(item & !GLOB, value, output.position, reading);
             }
         }
     }
 
     /// Tries the rest of a pattern on the rest of a value.
-    #[cold]
-    fn glob(
-        &mut self,
-        number: u16,
-        value: &[u8],
-        position: usize,
-        reading: Reading,
-        tried: &mut Tried,
-    ) {
+    fn glob(&mut self, number: u16, value: &[u8], position: usize, reading: Reading) {
         let pack = *self.pack;
         let Some(glob) = pack.glob(number) else {
             return;
@@ -117,10 +97,11 @@ impl Search<'_, '_> {
             // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
             // one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
-            match tried.get_mut(word) {
+            match self.evaluation.tried.get_mut(word) {
                 Some(tried) if *tried & mask == 0 => *tried |= mask,
                 _ => return,
             }
+            self.evaluation.has_tried = true;
         }
         let reading = Reading {
             fold: glob.fold,

@@ -3,7 +3,7 @@
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Bytes before the first section.
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
@@ -16,15 +16,15 @@ pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
 pub const RULE_LEN: usize = 68;
 /// See [`FIELD_LEN`].
-pub const INSTRUCTION_LEN: usize = 6;
+pub const INSTRUCTION_LEN: usize = 4;
 /// See [`FIELD_LEN`].
-pub const GLOB_LEN: usize = 12;
+pub const GLOB_LEN: usize = 8;
 /// See [`FIELD_LEN`].
 pub const RANGE_LEN: usize = 20;
 /// See [`FIELD_LEN`].
-pub const STEP_LEN: usize = 2;
+pub const STEP_LEN: usize = 4;
 /// See [`FIELD_LEN`].
-pub const TRIGGER_LEN: usize = 4;
+pub const TRIGGER_LEN: usize = 10;
 /// See [`FIELD_LEN`].
 pub const LATE_LEN: usize = 12;
 /// Length of a list's element, an index or an atom.
@@ -53,7 +53,7 @@ pub enum Section {
     Dfas,
     /// In what order fields are evaluated to find rules to look at.
     Steps,
-    /// For atoms, ascending, the list of rules to look at if one holds.
+    /// For each word of atoms those of them that are triggers, and their lists of rules.
     Triggers,
     /// Lists: a count, then so many items.
     Lists,
@@ -66,25 +66,34 @@ impl Section {
     pub const COUNT: usize = 12;
 }
 
-/// A jump target: the rule matches.
+/// A jump target: the rule matches. The end of a rule's jumps stands for the same.
 pub const MATCH: u16 = 0xFFFF;
 /// A jump target: the rule does not match.
 pub const FAIL: u16 = 0xFFFE;
 /// Set in an instruction's atom: the condition is that it does not hold.
 pub const NOT: u16 = 1 << 15;
+/// Set in an instruction's atom: the target is where to go if the condition holds, and the next instruction if not; otherwise it is
+/// the other way round.
+pub const OR: u16 = 1 << 14;
 /// Set in an output: the rest is the number of a glob, not of an atom.
 pub const GLOB: u16 = 1 << 15;
+/// Most bytes of a glob's pattern: what its length has room for.
+pub const MAX_GLOB_LEN: usize = (1 << GLOB_LEN_BITS) - 1;
+/// In a glob's record, the bits of the pattern's length; the offset stands above them.
+pub const GLOB_LEN_BITS: u32 = 11;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
-pub const NO_SLOT: u16 = 0xFFFF;
-/// Most globs of an automaton with a slot.
-pub const MAX_SLOTS: usize = 2048;
+pub const NO_SLOT: u16 = (1 << GLOB_SLOT_BITS) - 1;
+/// In a glob's record, the bits of the slot; flags stand above them.
+pub const GLOB_SLOT_BITS: u32 = 13;
+/// Most globs of a field with a slot.
+pub const MAX_SLOTS: usize = 1024;
 /// In a glob's record: the case of ASCII letters is ignored.
-pub const GLOB_FOLDS: u8 = 1;
+pub const GLOB_FOLDS: u16 = 1 << GLOB_SLOT_BITS;
 /// In a glob's record: it is tried on the whole value.
-pub const GLOB_WHOLE: u8 = 2;
+pub const GLOB_WHOLE: u16 = 2 << GLOB_SLOT_BITS;
 /// In a glob's record: it is a literal that may stand anywhere, and the slot says how many of its bytes were read where a part
 /// of it was found.
-pub const GLOB_INSIDE: u8 = 4;
+pub const GLOB_INSIDE: u16 = 4 << GLOB_SLOT_BITS;
 /// In an atom's late test: there is no atom without which it cannot hold.
 pub const NO_GUARD: u16 = 0xFFFF;
 /// What a late test asks: the length in UTF-16 units, lowest and highest.
@@ -93,8 +102,8 @@ pub const LENGTH: u8 = 0;
 pub const BEGINS_WITH: u8 = 1;
 /// See [`LENGTH`]: a regular expression, offset and length of its automaton.
 pub const REGEX: u8 = 2;
-/// In a trigger, instead of an atom: the rules that are looked at whatever holds.
-pub const ALWAYS: u16 = 0xFFFF;
+/// In a step, instead of a field: its rules are looked at whatever holds.
+pub const ALWAYS: u8 = 0xFF;
 
 /// The number at `at`, which the caller knows to be in the record.
 #[inline(always)]

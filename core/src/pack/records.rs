@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use super::layout::{le_u16, le_u32};
 use super::{
-    AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_WHOLE, INSTRUCTION_LEN, Kinds, NOT,
-    Pack, RuleIndex,
+    AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_LEN_BITS, GLOB_WHOLE,
+    INSTRUCTION_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex,
 };
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
@@ -20,20 +20,25 @@ pub(crate) struct FieldIndex<'a> {
     pub automata: [Automaton<'a>; AUTOMATA],
     pub ranges: u16,
     pub range_count: u16,
-    /// Whether the first automaton is the only one.
-    pub only_anchored: bool,
-    /// First bytes of values that may satisfy an atom, a bit each: others are not looked at.
-    first_bytes: [u64; 4],
+    /// For each automaton [`Automaton::first_bytes`].
+    first_bytes: [u64; AUTOMATA],
 }
 
 impl FieldIndex<'_> {
-    /// Whether a value can satisfy any atom, as far as its first byte tells.
+    /// The automata that may report anything on a value, as far as its first byte or its last tells.
     #[inline]
-    pub fn may_hold(&self, value: &[u8]) -> bool {
-        // The empty value begins with nothing that could rule it out.
-        value
-            .first()
-            .is_none_or(|&byte| self.first_bytes[usize::from(byte / 64)] >> (byte % 64) & 1 == 1)
+    pub fn automata_for(&self, value: &[u8]) -> impl Iterator<Item = (usize, &Automaton<'_>)> {
+        let bit = |byte: Option<&u8>| byte.map_or(u64::MAX, |byte| 1 << (byte % 64));
+        let (first, last) = (bit(value.first()), bit(value.last()));
+        let automata = self.automata.iter().zip(&self.first_bytes).enumerate();
+        automata.filter_map(move |(slot, (automaton, bytes))| {
+            let bit = if place(slot) == Place::Reversed {
+                last
+            } else {
+                first
+            };
+            (bytes & bit != 0).then_some((slot, automaton))
+        })
     }
 
     /// Its atoms' words.
@@ -63,6 +68,14 @@ pub(crate) struct Glob<'a> {
     pub inside: bool,
 }
 
+/// The triggers among a word of atoms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Triggers {
+    pub atoms: u64,
+    /// Where the indices of their lists of rules stand, one for each.
+    pub lists: u16,
+}
+
 /// A range of numbers, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NumberRange {
@@ -71,20 +84,21 @@ pub(crate) struct NumberRange {
     pub list: u16,
 }
 
-/// A conditional jump.
+/// A conditional jump: to the target if it `is_or` and the condition holds, or neither, else to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Instruction {
     pub atom: AtomId,
     pub negated: bool,
-    pub then: u16,
-    pub otherwise: u16,
+    pub is_or: bool,
+    pub target: u16,
 }
 
 /// A rule's condition: jumps that all go forward.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Condition<'a> {
     pub kinds: Kinds,
-    first: u16,
+    /// Its first jump: conditions that have the same are the same.
+    pub first: u16,
     code: &'a [[u8; INSTRUCTION_LEN]],
 }
 
@@ -112,10 +126,10 @@ impl Instruction {
     fn new(record: &[u8; INSTRUCTION_LEN]) -> Self {
         let atom = le_u16(record, 0);
         Self {
-            atom: atom & !NOT,
+            atom: atom & !(NOT | OR),
             negated: atom & NOT != 0,
-            then: le_u16(record, 2),
-            otherwise: le_u16(record, 4),
+            is_or: atom & OR != 0,
+            target: le_u16(record, 2),
         }
     }
 }
@@ -126,6 +140,8 @@ pub(crate) struct Step {
     /// `None`: the rules that must always be looked at.
     pub field: Option<Field>,
     pub kinds: Kinds,
+    /// The list of them.
+    pub rules: u16,
 }
 
 impl<'a> Pack<'a> {
@@ -154,16 +170,10 @@ impl<'a> Pack<'a> {
             let start = le_u32(record, 8 + slot * 8) as usize;
             let count = le_u32(record, 12 + slot * 8) as usize;
             let words = self.words.get(start..start.checked_add(count)?)?;
-            let place = match slot {
-                0 | 1 => Place::Anchored,
-                2 | 3 => Place::Reversed,
-                _ => Place::Unanchored,
-            };
-            *automaton = Automaton::new(words, place);
+            *automaton = Automaton::new(words, place(slot));
         }
         Some(FieldIndex {
-            only_anchored: automata[1..].iter().all(Automaton::is_empty),
-            first_bytes: first_bytes(&automata).unwrap_or([u64::MAX; 4]),
+            first_bytes: core::array::from_fn(|slot| automata[slot].first_bytes(folds(slot))),
             automata,
             field: Field::from_number(record[0])?,
             first_word: usize::from(record[1]),
@@ -175,13 +185,18 @@ impl<'a> Pack<'a> {
 
     pub(crate) fn glob(&self, index: u16) -> Option<Glob<'a>> {
         let record = self.globs.get(usize::from(index))?;
+        let pattern = le_u32(record, 0);
+        let slot = le_u16(record, 6);
         Some(Glob {
-            pattern: self.string(le_u32(record, 0), le_u16(record, 4))?,
-            list: le_u16(record, 6),
-            fold: record[8] & GLOB_FOLDS != 0,
-            slot: le_u16(record, 10),
-            whole: record[8] & GLOB_WHOLE != 0,
-            inside: record[8] & GLOB_INSIDE != 0,
+            pattern: self.string(
+                pattern >> GLOB_LEN_BITS,
+                pattern as u16 & MAX_GLOB_LEN as u16,
+            )?,
+            list: le_u16(record, 4),
+            fold: slot & GLOB_FOLDS != 0,
+            slot: slot & NO_SLOT,
+            whole: slot & GLOB_WHOLE != 0,
+            inside: slot & GLOB_INSIDE != 0,
         })
     }
 
@@ -197,24 +212,41 @@ impl<'a> Pack<'a> {
     }
 
     pub(crate) fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
-        self.steps.iter().map(|&[field, kinds]| Step {
-            field: Field::from_number(field),
-            kinds: Kinds(kinds),
+        self.steps.iter().map(|record| Step {
+            field: Field::from_number(record[0]),
+            kinds: Kinds(record[1]),
+            rules: le_u16(record, 2),
         })
     }
 
     /// How many rules are looked at for every event, because nothing rare has to hold for them.
     pub fn always_looked_at(&self) -> usize {
-        self.triggered(super::ALWAYS).count()
+        let always = self.steps().filter(|step| step.field.is_none());
+        always.map(|step| self.list(step.rules).count()).sum()
     }
 
-    /// The rules to look at if `atom` holds; for [`ALWAYS`], those to look at in any case.
-    pub(crate) fn triggered(&self, atom: u16) -> impl Iterator<Item = u16> + use<'a> {
-        let place = self
-            .triggers
-            .binary_search_by_key(&atom, |record| le_u16(record, 0));
-        let list = place.ok().and_then(|place| self.triggers.get(place));
-        self.items(list.and_then(|record| self.whole_list(le_u16(record, 2))))
+    /// Those atoms of a word that are triggers.
+    #[inline]
+    pub(crate) fn triggers(&self, word: usize) -> Triggers {
+        self.triggers
+            .get(word)
+            .map_or(Triggers { atoms: 0, lists: 0 }, |record| Triggers {
+                atoms: u64::from(le_u32(record, 0)) | u64::from(le_u32(record, 4)) << 32,
+                lists: le_u16(record, 8),
+            })
+    }
+
+    /// The rules to look at if the trigger of this bit holds.
+    #[inline]
+    pub(crate) fn triggered(
+        &self,
+        triggers: &Triggers,
+        bit: u32,
+    ) -> impl Iterator<Item = u16> + use<'a> {
+        let before = triggers.atoms & ((1 << bit) - 1);
+        let place = usize::from(triggers.lists) + before.count_ones() as usize;
+        let list = self.lists.get(place).copied();
+        self.items(list.and_then(|list| self.whole_list(u16::from_le_bytes(list))))
     }
 
     /// The number of atoms, those that only fill a last word included.
@@ -248,14 +280,16 @@ impl<'a> Pack<'a> {
     }
 }
 
-/// The first bytes of values that any of a field's automata does anything with; `None` if all.
-fn first_bytes(automata: &[Automaton; AUTOMATA]) -> Option<[u64; 4]> {
-    let [anchored, others @ ..] = automata;
-    if !others.iter().all(Automaton::is_empty) {
-        return None;
+/// Where the automaton of a field's record in this place looks for its patterns.
+const fn place(slot: usize) -> Place {
+    match slot {
+        0 | 1 => Place::Anchored,
+        2 | 3 => Place::Reversed,
+        _ => Place::Unanchored,
     }
-    if anchored.is_empty() {
-        return Some([0; 4]);
-    }
-    anchored.first_bytes()
+}
+
+/// Whether the automaton of a field's record in this place ignores case.
+pub(crate) const fn folds(slot: usize) -> bool {
+    slot % 2 == 1
 }

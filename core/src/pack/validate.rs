@@ -1,9 +1,8 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
-use super::layout::le_u16;
 use super::{
-    ALWAYS, Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
-    NO_SLOT, Pack, Purpose, Section,
+    Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS, NO_SLOT,
+    Pack, Purpose, Section,
 };
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
@@ -27,9 +26,10 @@ impl Pack<'_> {
         self.validate_late(indexed)?;
         self.validate_code()?;
         self.validate_triggers()?;
-        let steps = self
-            .steps()
-            .all(|step| step.field.is_none_or(|field| indexed.contains(field)));
+        let steps = self.steps().all(|step| match step.field {
+            Some(field) => indexed.contains(field),
+            None => self.is_rule_list(step.rules),
+        });
         check(Section::Steps, steps)
     }
 
@@ -118,12 +118,9 @@ impl Pack<'_> {
             let end = condition.instructions().count();
             check(Section::Code, end > 0)?;
             for (at, instruction) in condition.instructions().enumerate() {
-                let lands = |target: u16| {
-                    target >= FAIL || (at + 1..end).contains(&condition.place(target))
-                };
-                let sound = usize::from(instruction.atom) < self.atom_count()
-                    && lands(instruction.then)
-                    && lands(instruction.otherwise);
+                let target = instruction.target;
+                let lands = target >= FAIL || (at + 1..end).contains(&condition.place(target));
+                let sound = lands && usize::from(instruction.atom) < self.atom_count();
                 check(Section::Code, sound)?;
             }
         }
@@ -150,20 +147,28 @@ impl Pack<'_> {
             && (number + 1 == of || stage(index.checked_add(1), number + 1))
     }
 
+    /// For each trigger there is a list of rules.
     fn validate_triggers(&self) -> Result<(), Error> {
-        let mut previous = None;
-        for record in self.triggers {
-            let (atom, list) = (le_u16(record, 0), le_u16(record, 2));
-            let sound = previous < Some(atom)
-                && (atom == ALWAYS || usize::from(atom) < self.atom_count())
-                && self.whole_list(list).is_some()
-                && self
-                    .list(list)
-                    .all(|rule| usize::from(rule) < self.rules.len());
+        for word in 0..self.triggers.len() {
+            let triggers = self.triggers(word);
+            let start = usize::from(triggers.lists);
+            let end = start + triggers.atoms.count_ones() as usize;
+            let lists = self.lists.get(start..end);
+            let sound = lists.is_some_and(|lists| {
+                lists
+                    .iter()
+                    .all(|&list| self.is_rule_list(u16::from_le_bytes(list)))
+            });
             check(Section::Triggers, sound)?;
-            previous = Some(atom);
         }
         Ok(())
+    }
+
+    fn is_rule_list(&self, list: u16) -> bool {
+        self.whole_list(list).is_some()
+            && self
+                .list(list)
+                .all(|rule| usize::from(rule) < self.rules.len())
     }
 
     // Lists of outputs and lists of rules are told apart by who refers to them.
