@@ -93,18 +93,29 @@ impl Writer {
         self.section(section).extend(value.to_le_bytes());
     }
 
-    /// The index of a list, written at its first use. More than fit are noticed in `finish`.
-    fn list(&mut self, items: impl IntoIterator<Item = u16>) -> u16 {
+    /// A list as a state of an automaton refers to it, written at its first use. More than fit are noticed in `finish`.
+    fn outputs(&mut self, items: impl IntoIterator<Item = u16>) -> u32 {
         let items: Vec<u16> = items.into_iter().collect();
+        if let [item] = items[..] {
+            return pack::SINGLE | u32::from(item);
+        }
         if let Some(&index) = self.lists.get(&items) {
-            return index;
+            return u32::from(index);
         }
         let index = self.count(Section::Lists, pack::ITEM_LEN) as u16;
         for item in std::iter::once(items.len() as u16).chain(items.iter().copied()) {
             self.u16(Section::Lists, item);
         }
         self.lists.insert(items, index);
-        index
+        u32::from(index)
+    }
+
+    /// The same of a list of atoms or rules, as records refer to it.
+    fn list(&mut self, items: impl IntoIterator<Item = u16>) -> u16 {
+        match self.outputs(items) {
+            single if single & pack::SINGLE != 0 => single as u16 | pack::SINGLE_SHORT,
+            index => index as u16,
+        }
     }
 
     fn string(&mut self, bytes: &[u8]) -> u32 {
@@ -172,7 +183,7 @@ impl Writer {
             debug_assert!(field.ty() == Type::Number || ranges == 0);
             record.extend(ranges.to_le_bytes());
             let patterns = Patterns::of(self, &found)?;
-            let mut list = |items: &BTreeSet<Item>| u32::from(self.list(items.iter().copied()));
+            let mut list = |items: &BTreeSet<Item>| self.outputs(items.iter().copied());
             let automata = [
                 patterns.anchored[0].anchored(&mut list),
                 patterns.anchored[1].anchored(&mut list),
@@ -455,7 +466,7 @@ impl Writer {
 
     fn finish(mut self, build: u32) -> Result<Vec<u8>, TooLarge> {
         let lists = self.count(Section::Lists, pack::ITEM_LEN);
-        bounded("items in lists", lists, usize::from(u16::MAX))?;
+        bounded("items in lists", lists, usize::from(pack::SINGLE_SHORT))?;
         let globs = self.count(Section::Globs, pack::GLOB_LEN);
         bounded(
             "patterns with several wildcards",

@@ -19,9 +19,9 @@ pub use layout::{
     ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS, GLOB_INSIDE,
     GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
     LATE_LEN, LENGTH, MAGIC, MATCH, MAX_GLOB_LEN, MAX_SLOTS, NO_GUARD, NO_SLOT, NOT, OR, RANGE_LEN,
-    REGEX, RULE_LEN, STEP_LEN, Section, TRIGGER_LEN, VERSION,
+    REGEX, RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
-pub(crate) use records::{Condition, FieldIndex, folds};
+pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
 
 use crate::automaton::WORD;

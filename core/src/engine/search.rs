@@ -5,7 +5,7 @@ use crate::automaton::Output;
 use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
-use crate::pack::{AtomId, FieldIndex, GLOB, NO_SLOT, Pack, folds};
+use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, NO_SLOT, Pack, folds};
 
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
@@ -66,7 +66,7 @@ impl Search<'_, '_> {
     #[inline]
     fn output(&mut self, output: Output, value: &[u8], reading: Reading) {
         let pack = *self.pack;
-        for item in pack.list(output.list as u16) {
+        for item in pack.list(ListRef(output.list)) {
             if item & GLOB == 0 {
                 self.set(item);
             } else {

@@ -77,6 +77,10 @@ pub const NOT: u16 = 1 << 15;
 pub const OR: u16 = 1 << 14;
 /// Set in an output: the rest is the number of a glob, not of an atom.
 pub const GLOB: u16 = 1 << 15;
+/// Set in a state's list of outputs: it is one output, in the lower 16 bits, and stands nowhere else.
+pub const SINGLE: u32 = 1 << 24;
+/// The same in any other list of 2 bytes, with the one item in its lower 15 bits.
+pub const SINGLE_SHORT: u16 = 1 << 15;
 /// Most bytes of a glob's pattern: what its length has room for.
 pub const MAX_GLOB_LEN: usize = (1 << GLOB_LEN_BITS) - 1;
 /// In a glob's record, the bits of the pattern's length; the offset stands above them.

@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::layout::{le_u16, le_u32};
 use super::{
     AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_LEN_BITS, GLOB_WHOLE,
-    INSTRUCTION_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex,
+    INSTRUCTION_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex, SINGLE, SINGLE_SHORT,
 };
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
@@ -54,11 +54,26 @@ impl FieldIndex<'_> {
     }
 }
 
+/// A list of numbers, by its place among the lists, or a single number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListRef(pub u32);
+
+impl ListRef {
+    /// As records have it that keep 2 bytes for it.
+    #[inline]
+    pub const fn short(list: u16) -> Self {
+        Self(match list & SINGLE_SHORT {
+            0 => list as u32,
+            _ => SINGLE | (list & !SINGLE_SHORT) as u32,
+        })
+    }
+}
+
 /// A pattern's rest, to be matched where its first literal was found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Glob<'a> {
     pub pattern: &'a [u8],
-    pub list: u16,
+    pub list: ListRef,
     pub fold: bool,
     pub slot: u16,
     /// Whether it is the whole pattern, tried on the whole value.
@@ -81,7 +96,7 @@ pub(crate) struct Triggers {
 pub(crate) struct NumberRange {
     pub low: i64,
     pub high: i64,
-    pub list: u16,
+    pub list: ListRef,
 }
 
 /// A conditional jump: to the target if it `is_or` and the condition holds, or neither, else to the next.
@@ -141,7 +156,7 @@ pub(crate) struct Step {
     pub field: Option<Field>,
     pub kinds: Kinds,
     /// The list of them.
-    pub rules: u16,
+    pub rules: ListRef,
 }
 
 impl<'a> Pack<'a> {
@@ -192,7 +207,7 @@ impl<'a> Pack<'a> {
                 pattern >> GLOB_LEN_BITS,
                 pattern as u16 & MAX_GLOB_LEN as u16,
             )?,
-            list: le_u16(record, 4),
+            list: ListRef::short(le_u16(record, 4)),
             fold: slot & GLOB_FOLDS != 0,
             slot: slot & NO_SLOT,
             whole: slot & GLOB_WHOLE != 0,
@@ -207,7 +222,7 @@ impl<'a> Pack<'a> {
         Some(NumberRange {
             low: number(0),
             high: number(8),
-            list: le_u16(record, 16),
+            list: ListRef::short(le_u16(record, 16)),
         })
     }
 
@@ -215,7 +230,7 @@ impl<'a> Pack<'a> {
         self.steps.iter().map(|record| Step {
             field: Field::from_number(record[0]),
             kinds: Kinds(record[1]),
-            rules: le_u16(record, 2),
+            rules: ListRef::short(le_u16(record, 2)),
         })
     }
 
@@ -245,8 +260,11 @@ impl<'a> Pack<'a> {
     ) -> impl Iterator<Item = u16> + use<'a> {
         let before = triggers.atoms & ((1 << bit) - 1);
         let place = usize::from(triggers.lists) + before.count_ones() as usize;
-        let list = self.lists.get(place).copied();
-        self.items(list.and_then(|list| self.whole_list(u16::from_le_bytes(list))))
+        let list = self
+            .lists
+            .get(place)
+            .map_or(0, |&list| u16::from_le_bytes(list));
+        self.list(ListRef::short(list))
     }
 
     /// The number of atoms, those that only fill a last word included.
@@ -256,20 +274,23 @@ impl<'a> Pack<'a> {
 
     /// The items of a list; none if there is no such list.
     #[inline]
-    pub(crate) fn list(&self, index: u16) -> impl Iterator<Item = u16> + use<'a> {
-        self.items(self.whole_list(index))
+    pub(crate) fn list(&self, list: ListRef) -> impl Iterator<Item = u16> + use<'a> {
+        let (single, items) = match list.0 & SINGLE {
+            0 => (None, self.items(list).unwrap_or(&[])),
+            _ => (Some(list.0 as u16), &[][..]),
+        };
+        let items = items.iter().map(|&item| u16::from_le_bytes(item));
+        single.into_iter().chain(items)
+    }
+
+    /// Whether a list is there, whole.
+    pub(super) fn has_list(&self, list: ListRef) -> bool {
+        list.0 & SINGLE != 0 || self.items(list).is_some()
     }
 
     #[inline]
-    fn items(&self, list: Option<&'a [[u8; 2]]>) -> impl Iterator<Item = u16> + use<'a> {
-        list.unwrap_or(&[])
-            .iter()
-            .map(|&item| u16::from_le_bytes(item))
-    }
-
-    /// The items of a list, if all of them are there.
-    pub(super) fn whole_list(&self, index: u16) -> Option<&'a [[u8; 2]]> {
-        let (&count, items) = self.lists.get(usize::from(index)..)?.split_first()?;
+    fn items(&self, list: ListRef) -> Option<&'a [[u8; 2]]> {
+        let (&count, items) = self.lists.get(list.0 as usize..)?.split_first()?;
         items.get(..usize::from(u16::from_le_bytes(count)))
     }
 

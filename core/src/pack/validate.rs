@@ -1,8 +1,8 @@
 //! Checking a pack once, so that nothing in it can lead anywhere but where it should.
 
 use super::{
-    Error, FAIL, GLOB, LateTest, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS, NO_SLOT,
-    Pack, Purpose, Section,
+    Error, FAIL, GLOB, LateTest, ListRef, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
+    NO_SLOT, Pack, Purpose, Section,
 };
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, FieldSet, Type};
@@ -49,7 +49,7 @@ impl Pack<'_> {
                 let sound = automaton.is_empty()
                     || (field.field.ty() != Type::Number
                         && automaton.len() <= MAX_WORDS
-                        && automaton.validate(|list| self.is_output_list(list)));
+                        && automaton.validate(|list| self.is_output_list(ListRef(list))));
                 check(Section::Automata, sound)?;
             }
             let ranges = usize::from(field.ranges) + usize::from(field.range_count);
@@ -157,15 +157,15 @@ impl Pack<'_> {
             let sound = lists.is_some_and(|lists| {
                 lists
                     .iter()
-                    .all(|&list| self.is_rule_list(u16::from_le_bytes(list)))
+                    .all(|&list| self.is_rule_list(ListRef::short(u16::from_le_bytes(list))))
             });
             check(Section::Triggers, sound)?;
         }
         Ok(())
     }
 
-    fn is_rule_list(&self, list: u16) -> bool {
-        self.whole_list(list).is_some()
+    fn is_rule_list(&self, list: ListRef) -> bool {
+        self.has_list(list)
             && self
                 .list(list)
                 .all(|rule| usize::from(rule) < self.rules.len())
@@ -173,21 +173,18 @@ impl Pack<'_> {
 
     // Lists of outputs and lists of rules are told apart by who refers to them.
 
-    fn is_output_list(&self, list: u32) -> bool {
-        u16::try_from(list).is_ok_and(|list| {
-            self.whole_list(list).is_some()
-                && self.list(list).all(|item| {
-                    let limit = if item & GLOB == 0 {
-                        self.atom_count()
-                    } else {
-                        self.globs.len()
-                    };
-                    usize::from(item & !GLOB) < limit
-                })
-        })
+    fn is_output_list(&self, list: ListRef) -> bool {
+        self.has_list(list)
+            && self.list(list).all(|item| {
+                let limit = match item & GLOB {
+                    0 => self.atom_count(),
+                    _ => self.globs.len(),
+                };
+                usize::from(item & !GLOB) < limit
+            })
     }
 
-    fn is_atom_list(&self, list: u16) -> bool {
-        self.is_output_list(u32::from(list)) && self.list(list).all(|item| item & GLOB == 0)
+    fn is_atom_list(&self, list: ListRef) -> bool {
+        self.is_output_list(list) && self.list(list).all(|item| item & GLOB == 0)
     }
 }
