@@ -3,7 +3,7 @@
 //! Everything borrows from the caller and is bounded: [`crate::frame::encode`] cuts what is
 //! longer than the limits below and marks the alert [`Flags::TRUNCATED`]. The bytes on the
 //! wire are described, with examples, in `docs/alert-format.md`; they are more compact than
-//! these types (see `alert/wire.rs`), which is why [`Alert`] does not derive its codec.
+//! these types (see `alert/wire.rs`).
 
 mod cut;
 mod flags;
@@ -13,10 +13,9 @@ mod rule_id;
 mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
-mod wire;
+pub(crate) mod wire;
 
 use heapless::Vec;
-use serde::{Deserialize, Serialize};
 
 pub use flags::Flags;
 pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
@@ -51,16 +50,16 @@ pub const TEXT_LIMIT: usize = 64;
 
 /// A record of an alert stream. Its number on the wire is that of the variant: later kinds
 /// are appended, and a reader that does not know one skips it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it on")]
 pub enum Record<'a> {
     /// Who speaks. The first record of a stream, and again after each start.
-    Header(#[serde(borrow)] Header<'a>),
+    Header(Header<'a>),
     /// A rule matched, and its term was new if it has one.
-    Alert(#[serde(borrow)] Alert<'a>),
+    Alert(Alert<'a>),
     /// A rule whose first alert since the start follows.
-    Rule(#[serde(borrow)] RuleInfo<'a>),
+    Rule(RuleInfo<'a>),
     /// How the sensor is.
     Health(Health),
 }

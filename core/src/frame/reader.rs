@@ -1,7 +1,7 @@
 //! Finds the records in a stream of frames.
 
 use super::{CHECKSUM, CRC, DELIMITER, cobs};
-use crate::alert::{Record, STREAM_VERSION};
+use crate::alert::{Record, STREAM_VERSION, wire};
 
 /// What a stream holds. `offset` counts the bytes of the stream before the frame's first
 /// byte behind its delimiter.
@@ -120,19 +120,15 @@ impl<'b> Frames<'b> {
                 len: length,
             };
         };
-        if kind == HEADER {
-            self.newer = newer(payload);
+        if let Some(version) = wire::version(payload) {
+            self.newer = version > STREAM_VERSION;
         }
-        // Bytes behind the record are fields of a later version.
-        match postcard::take_from_bytes::<Record<'_>>(payload) {
-            Ok((record, _)) if !self.newer => Item::Record { offset, record },
+        match wire::decode(payload) {
+            Some(record) if !self.newer => Item::Record { offset, record },
             _ => Item::Unknown { offset, kind },
         }
     }
 }
-
-/// The kind of [`Record::Header`].
-const HEADER: u32 = 0;
 
 /// Kind and payload of a frame if its checksum is right.
 fn intact(frame: &mut [u8]) -> Option<(u32, &[u8])> {
@@ -140,14 +136,5 @@ fn intact(frame: &mut [u8]) -> Option<(u32, &[u8])> {
     if CRC.checksum(payload) != u32::from_le_bytes(*checksum) {
         return None;
     }
-    let (kind, _) = postcard::take_from_bytes(payload).ok()?;
-    Some((kind, payload))
-}
-
-/// Whether a header's version, its first field, is later than ours.
-fn newer(payload: &[u8]) -> bool {
-    match postcard::take_from_bytes::<(u32, u16)>(payload) {
-        Ok(((_, version), _)) => version > STREAM_VERSION,
-        Err(_) => true,
-    }
+    Some((wire::kind(payload)?, payload))
 }

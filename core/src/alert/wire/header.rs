@@ -1,0 +1,33 @@
+//! The header of a stream on the wire.
+
+use super::fields::{Fields, Out};
+use crate::alert::cut::cut_text;
+use crate::alert::{Header, TEXT_LIMIT};
+
+pub(super) fn put(out: &mut Out<'_>, header: &Header<'_>) {
+    out.number(header.version.into());
+    for text in [
+        header.host_id,
+        header.host_name,
+        header.boot_id,
+        header.sensor_version,
+    ] {
+        out.bytes(cut_text(text, TEXT_LIMIT).as_bytes());
+    }
+    out.number(header.pack_build.into());
+    out.number(header.pack_crc.into());
+    out.number(header.time_ms);
+}
+
+pub(super) fn take<'a>(fields: &mut Fields<'a>) -> Header<'a> {
+    Header {
+        version: fields.u16(),
+        host_id: fields.text(),
+        host_name: fields.text(),
+        boot_id: fields.text(),
+        sensor_version: fields.text(),
+        pack_build: fields.u32(),
+        pack_crc: fields.u32(),
+        time_ms: fields.u64(),
+    }
+}
