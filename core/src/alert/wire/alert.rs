@@ -4,32 +4,26 @@ use heapless::Vec;
 
 use super::fields::{Fields, Out};
 use super::rule;
-use crate::alert::cut::Cut;
 use crate::alert::{
-    ARGS_LIMIT, Action, Alert, Ancestor, Flags, MatchedArg, PATH_LIMIT, Parent, Path, RuleId,
-    Severity, Stage, TERMS, TEXT_LIMIT,
+    ARGS_LIMIT, Action, Alert, Ancestor, Flags, MatchedArg, PATH_LIMIT, Parent, Path, Severity,
+    Stage, TERMS, TEXT_LIMIT,
 };
 use crate::event::Block;
 
 pub(super) fn put(out: &mut Out<'_>, alert: &Alert<'_>) {
-    let mut cut = Cut::default();
-    let args = cut.bytes(alert.args, ARGS_LIMIT);
+    let args = out.cut(alert.args, ARGS_LIMIT);
     let args_missing = alert.args_len.saturating_sub(length(args));
-    let executable = alert.executable.map(|path| cut.path(path));
+    let executable = alert.executable.map(|path| out.cut_path(&path));
     let parent_name = alert.parent.executable.map(|path| path.name);
 
     out.number(alert.sequence);
-    let id = match alert.rule {
-        RuleId::Text(text) => RuleId::Text(cut.text(text)),
-        uuid => uuid,
-    };
-    rule::put_id(out, id);
+    rule::put_id(out, &alert.rule);
     out.byte(alert.severity as u8);
     out.byte(alert.risk_score);
     out.byte(alert.terms.len() as u8);
     for &term in &alert.terms {
         // Nearly every new term is the base name of the parent's program.
-        let value = (parent_name != Some(term)).then(|| cut.bytes(term, PATH_LIMIT));
+        let value = (parent_name != Some(term)).then(|| out.cut(term, PATH_LIMIT));
         out.optional_bytes(value);
     }
     out.byte(alert.action as u8);
@@ -38,7 +32,8 @@ pub(super) fn put(out: &mut Out<'_>, alert: &Alert<'_>) {
         out.number(arg.index.into());
         // Not repeated if it is in `args`.
         let elsewhere = argument(args, arg.index) != Some(arg.bytes);
-        out.optional_bytes(elsewhere.then(|| cut.bytes(arg.bytes, PATH_LIMIT)));
+        let bytes = elsewhere.then(|| out.cut(arg.bytes, PATH_LIMIT));
+        out.optional_bytes(bytes);
     }
     out.number(alert.time_ms);
     out.number(alert.boot_ms);
@@ -52,12 +47,13 @@ pub(super) fn put(out: &mut Out<'_>, alert: &Alert<'_>) {
     }
     out.bytes(args);
     out.number(args_missing.into());
-    out.optional_bytes(alert.cwd.map(|cwd| cut.bytes(cwd, PATH_LIMIT)));
+    let cwd = alert.cwd.map(|cwd| out.cut(cwd, PATH_LIMIT));
+    out.optional_bytes(cwd);
     let mut before = alert.pid;
     out.i32(relative(alert.parent.pid, &mut before));
     out.byte(alert.parent.executable.is_some().into());
     if let Some(path) = alert.parent.executable {
-        let path = cut.path(path);
+        let path = out.cut_path(&path);
         // Not repeated if it is that of `executable`.
         let own = executable.is_some_and(|own| own.directory == path.directory);
         out.optional_bytes((!own).then_some(path.directory));
@@ -66,10 +62,11 @@ pub(super) fn put(out: &mut Out<'_>, alert: &Alert<'_>) {
     out.byte(alert.ancestors.len() as u8);
     for ancestor in &alert.ancestors {
         out.i32(relative(ancestor.pid, &mut before));
-        out.bytes(cut.bytes(ancestor.name, TEXT_LIMIT));
+        let name = out.cut(ancestor.name, TEXT_LIMIT);
+        out.bytes(name);
     }
     let mut flags = alert.flags;
-    if cut.happened || args_missing > 0 {
+    if out.cut || args_missing > 0 {
         flags |= Flags::TRUNCATED;
     }
     out.number(flags.bits().into());
@@ -90,6 +87,7 @@ fn relative(pid: u32, before: &mut u32) -> i32 {
         .cast_signed()
 }
 
+#[inline(never)]
 pub(super) fn take<'a>(fields: &mut Fields<'a>) -> Alert<'a> {
     let sequence = fields.u64();
     let rule = rule::take_id(fields);

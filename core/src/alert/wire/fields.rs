@@ -1,6 +1,8 @@
 //! Values on the wire, as postcard has them. Not its own code: that is generic over formats, serde's over types, and
 //! together they were 8 KiB of the sensor; tests compare.
 
+use crate::alert::cut::{cut_directory, cut_text};
+use crate::alert::{PATH_LIMIT, Path};
 use crate::utf8;
 
 /// Takes one field after the other. One that fails gives an empty value, and so does each after it; it is asked once, at the
@@ -40,6 +42,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One byte as it is.
+    #[inline(never)]
     pub(super) fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or(0)
     }
@@ -83,6 +86,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Zigzag: 0, -1, 1, -2 are 0, 1, 2, 3.
+    #[inline(never)]
     pub(super) fn i32(&mut self) -> i32 {
         let number = self.u32();
         (number >> 1 ^ (number & 1).wrapping_neg()).cast_signed()
@@ -132,9 +136,18 @@ impl<'a> Fields<'a> {
     /// A case by its number.
     pub(super) fn variant<T: Copy, const N: usize>(&mut self, all: &[T; N]) -> T {
         const { assert!(N > 0) };
-        let found = all.get(usize::from(self.byte()));
-        self.failed |= found.is_none();
-        *found.unwrap_or(&all[0])
+        *all.get(self.choice(N)).unwrap_or(&all[0])
+    }
+
+    /// A number below `count`.
+    #[inline(never)]
+    fn choice(&mut self, count: usize) -> usize {
+        let number = usize::from(self.byte());
+        if number < count {
+            return number;
+        }
+        self.fail();
+        0
     }
 }
 
@@ -142,11 +155,17 @@ impl<'a> Fields<'a> {
 pub(super) struct Out<'o> {
     out: &'o mut [u8],
     length: usize,
+    /// Something was longer than its limit.
+    pub(super) cut: bool,
 }
 
 impl<'o> Out<'o> {
     pub(super) const fn new(out: &'o mut [u8]) -> Self {
-        Self { out, length: 0 }
+        Self {
+            out,
+            length: 0,
+            cut: false,
+        }
     }
 
     /// How many bytes were put; `None` if there was no room for all.
@@ -164,6 +183,7 @@ impl<'o> Out<'o> {
         self.length = end;
     }
 
+    #[inline(never)]
     pub(super) fn byte(&mut self, byte: u8) {
         self.raw(&[byte]);
     }
@@ -193,6 +213,33 @@ impl<'o> Out<'o> {
         self.byte(bytes.is_some().into());
         if let Some(bytes) = bytes {
             self.bytes(bytes);
+        }
+    }
+
+    /// A text, cut to its limit.
+    #[inline(never)]
+    pub(super) fn text(&mut self, text: &str, limit: usize) {
+        let kept = cut_text(text, limit);
+        self.cut |= kept.len() < text.len();
+        self.bytes(kept.as_bytes());
+    }
+
+    /// The first `limit` bytes, and whether there are more is kept in mind.
+    #[inline(never)]
+    pub(super) fn cut<'a>(&mut self, bytes: &'a [u8], limit: usize) -> &'a [u8] {
+        let kept = bytes.get(..limit).unwrap_or(bytes);
+        self.cut |= kept.len() < bytes.len();
+        kept
+    }
+
+    /// The same of a path, each piece on its own.
+    #[inline(never)]
+    pub(super) fn cut_path<'a>(&mut self, path: &Path<'a>) -> Path<'a> {
+        let directory = cut_directory(path.directory, PATH_LIMIT);
+        self.cut |= directory.len() < path.directory.len();
+        Path {
+            directory,
+            name: self.cut(path.name, PATH_LIMIT),
         }
     }
 

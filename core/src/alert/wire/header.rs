@@ -1,24 +1,20 @@
 //! The header of a stream on the wire.
 
 use super::fields::{Fields, Out};
-use crate::alert::cut::cut_text;
 use crate::alert::{Header, TEXT_LIMIT};
 
 pub(super) fn put(out: &mut Out<'_>, header: &Header<'_>) {
     out.number(header.version.into());
-    for text in [
-        header.host_id,
-        header.host_name,
-        header.boot_id,
-        header.sensor_version,
-    ] {
-        out.bytes(cut_text(text, TEXT_LIMIT).as_bytes());
-    }
+    out.text(header.host_id, TEXT_LIMIT);
+    out.text(header.host_name, TEXT_LIMIT);
+    out.text(header.boot_id, TEXT_LIMIT);
+    out.text(header.sensor_version, TEXT_LIMIT);
     out.number(header.pack_build.into());
     out.number(header.pack_crc.into());
     out.number(header.time_ms);
 }
 
+#[inline(never)]
 pub(super) fn take<'a>(fields: &mut Fields<'a>) -> Header<'a> {
     Header {
         version: fields.u16(),

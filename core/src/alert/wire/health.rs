@@ -15,6 +15,7 @@ pub(super) fn put(out: &mut Out<'_>, health: &Health) {
     }
 }
 
+#[inline(never)]
 pub(super) fn take(fields: &mut Fields<'_>) -> Health {
     let mut health = Health {
         time_ms: fields.u64(),

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Out};
 use super::{U8, bytes};
-use crate::alert::cut::{cut_items, cut_text};
+use crate::alert::cut::cut_items;
 use crate::alert::rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };
@@ -19,16 +19,16 @@ pub const MAX_RULE_ENCODED: usize = U8
     + bytes(TAGS_LIMIT)
     + bytes(REFERENCES_LIMIT);
 
-/// Puts a rule's id, a text cut to its limit.
-pub(super) fn put_id(out: &mut Out<'_>, id: RuleId<'_>) {
+/// Puts a rule's id.
+pub(super) fn put_id(out: &mut Out<'_>, id: &RuleId<'_>) {
     match id {
         RuleId::Uuid(uuid) => {
             out.byte(0);
-            out.raw(&uuid);
+            out.raw(uuid);
         }
         RuleId::Text(text) => {
             out.byte(1);
-            out.bytes(cut_text(text, TEXT_LIMIT).as_bytes());
+            out.text(text, TEXT_LIMIT);
         }
     }
 }
@@ -45,20 +45,21 @@ pub(super) fn take_id<'a>(fields: &mut Fields<'a>) -> RuleId<'a> {
 }
 
 pub(super) fn put(out: &mut Out<'_>, rule: &RuleInfo<'_>) {
-    put_id(out, rule.id);
+    put_id(out, &rule.id);
     out.byte(rule.severity as u8);
-    for (text, limit) in [(rule.name, NAME_LIMIT), (rule.author, AUTHOR_LIMIT)] {
-        out.bytes(cut_text(text, limit).as_bytes());
-    }
-    for (items, separator, limit) in [
-        (rule.attack, b' ', ATTACK_LIMIT),
-        (rule.tags, b',', TAGS_LIMIT),
-        (rule.references, b' ', REFERENCES_LIMIT),
-    ] {
-        out.bytes(cut_items(items, separator, limit).as_bytes());
-    }
+    out.text(rule.name, NAME_LIMIT);
+    out.text(rule.author, AUTHOR_LIMIT);
+    put_items(out, rule.attack, b' ', ATTACK_LIMIT);
+    put_items(out, rule.tags, b',', TAGS_LIMIT);
+    put_items(out, rule.references, b' ', REFERENCES_LIMIT);
 }
 
+#[inline(never)]
+fn put_items(out: &mut Out<'_>, items: &str, separator: u8, limit: usize) {
+    out.bytes(cut_items(items, separator, limit).as_bytes());
+}
+
+#[inline(never)]
 pub(super) fn take<'a>(fields: &mut Fields<'a>) -> RuleInfo<'a> {
     RuleInfo {
         id: take_id(fields),
