@@ -1,19 +1,14 @@
 //! Points in time as ISO 8601 says them, without a calendar library.
 
-use core::fmt::{Result, Write};
-
-use super::digits::decimal;
+use super::sink::Sink;
 
 /// The last millisecond of the year 9999, the last that ISO 8601 writes in four digits.
 const LAST_MS: u64 = 253_402_300_799_999;
 
 /// Writes a time in milliseconds since 1970 UTC as `2026-01-31T23:59:59.999Z`. Times after
 /// the year 9999 become its last millisecond.
-///
-/// # Errors
-///
-/// Those of `out`.
-pub fn write_time(out: &mut dyn Write, time_ms: u64) -> Result {
+#[inline(never)]
+pub(super) fn write_time(out: &mut Sink<'_>, time_ms: u64) {
     let time_ms = time_ms.min(LAST_MS);
     let (seconds, ms) = (time_ms / 1000, time_ms % 1000);
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -27,10 +22,8 @@ pub fn write_time(out: &mut dyn Write, time_ms: u64) -> Result {
         (second % 60, 2, '.'),
         (ms, 3, 'Z'),
     ] {
-        decimal(out, number, digits)?;
-        out.write_char(separator)?;
+        out.digits(number, 10, digits).char(separator);
     }
-    Ok(())
 }
 
 /// Year, month and day of a day counted from 1970-01-01.
@@ -57,11 +50,10 @@ mod tests {
     use std::string::String;
 
     use super::*;
+    use crate::ecs::sink::tests::written;
 
     fn time(time_ms: u64) -> String {
-        let mut out = String::new();
-        write_time(&mut out, time_ms).unwrap();
-        out
+        written(|out| write_time(out, time_ms))
     }
 
     #[test]
