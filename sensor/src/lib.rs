@@ -32,6 +32,7 @@ pub mod rule_book;
 pub mod rules;
 pub mod run;
 pub mod source;
+pub mod squeezed;
 pub mod state;
 pub mod status;
 pub mod subject;

@@ -1,8 +1,10 @@
 //! Compiles the rules that ship with peewit to the pack that is built into the sensor.
 
-use std::path::PathBuf;
+mod squeeze;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use peewit_compiler::assemble;
 use peewit_compiler::sigma::mapping::Mapping;
@@ -20,12 +22,20 @@ fn main() -> ExitCode {
         .unwrap_or_default()
         .join("default.pack");
     match compile(&rules) {
-        Ok(pack) => match fs::write(&out, pack) {
+        Ok(pack) => match write(&pack, &out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("{}: {error}", out.display())),
         },
         Err(error) => fail(&error),
     }
+}
+
+/// Writes the pack in a shorter form, its length in front.
+fn write(pack: &[u8], out: &Path) -> io::Result<()> {
+    let length = u32::try_from(pack.len()).map_err(io::Error::other)?;
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend(squeeze::squeeze(pack));
+    fs::write(out, bytes)
 }
 
 /// A panic ends the sensor: nobody unwinds its stack, and the tables for it would be an eighth of the binary. Only the
