@@ -48,6 +48,7 @@ fn without_unwinding() {
             .unwrap_or_default()
             .join("link.ld");
         println!("cargo::rustc-link-arg-bins=--strip-all");
+        println!("cargo::rustc-link-arg-bins=-znosectionheader");
         // Functions of the same code are one.
         println!("cargo::rustc-link-arg-bins=--icf=all");
         println!("cargo::rustc-link-arg-bins=--no-eh-frame-hdr");
