@@ -1,6 +1,7 @@
-//! Compiles the rules that ship with peewit to the pack that is built into the sensor.
+//! Compiles the rules that ship with peewit to the pack that is built into the sensor, and squeezes its texts.
 
 mod squeeze;
+mod texts;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,14 +14,21 @@ use peewit_compiler::source::Sources;
 /// The build number of the pack: raised with each release whose rules differ.
 const BUILD: u32 = 1;
 
+/// What the sensor says at length.
+const TEXTS: &str = "texts.txt";
+
 fn main() -> ExitCode {
     let rules = PathBuf::from("../rules");
     println!("cargo::rerun-if-changed={}", rules.display());
+    println!("cargo::rerun-if-changed={TEXTS}");
     without_unwinding();
     let out = env::var_os("OUT_DIR")
         .map(PathBuf::from)
-        .unwrap_or_default()
-        .join("default.pack");
+        .unwrap_or_default();
+    if let Err(error) = texts::write(Path::new(TEXTS), &out) {
+        return fail(&format!("{TEXTS}: {error}"));
+    }
+    let out = out.join("default.pack");
     match compile(&rules) {
         Ok(pack) => match write(&pack, &out) {
             Ok(()) => ExitCode::SUCCESS,

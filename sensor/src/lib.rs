@@ -38,4 +38,5 @@ pub mod status;
 pub mod subject;
 pub mod sys;
 pub mod text;
+pub mod texts;
 pub mod writer;

@@ -5,6 +5,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use crate::sys::{Errno, Fd, STDERR};
+use crate::texts::Text;
 
 /// A path of at most `N` - 1 bytes, always ended by NUL.
 #[derive(Clone, Debug)]
@@ -164,6 +165,14 @@ impl<'f> Out<'f> {
     /// Puts text behind it.
     pub fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
+    }
+
+    /// Puts a long text behind it.
+    pub fn long(&mut self, text: Text) -> &mut Self {
+        text.read(&mut |bytes| {
+            self.bytes(bytes);
+        });
+        self
     }
 
     /// Puts a number behind it, in decimal.
