@@ -13,7 +13,7 @@ mod rule_id;
 mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
-pub(crate) mod wire;
+mod wire;
 
 use heapless::Vec;
 
@@ -24,7 +24,8 @@ pub use rule_id::RuleId;
 pub use rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };
-pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED};
+pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED, decode, encode};
+pub(crate) use wire::{kind, version};
 
 /// The version that a stream's header carries. It is raised only when an older reader
 /// would misread the records; new kinds of records, and fields added at the end of a record,

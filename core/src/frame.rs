@@ -12,7 +12,7 @@ use core::fmt;
 
 use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
-use crate::alert::{MAX_ENCODED, MAX_RULE_ENCODED, Record, wire};
+use crate::alert::{self, MAX_ENCODED, MAX_RULE_ENCODED, Record};
 pub use reader::{Frames, Item};
 
 /// Stands before and behind each frame, and nowhere else. Several in a row mean no more
@@ -67,7 +67,7 @@ pub fn encode<'o>(record: &Record<'_>, out: &'o mut [u8]) -> Result<&'o [u8], Fu
         .ok_or(Full)?;
     let start = out.len() - room;
     let payload = out.get_mut(start..).ok_or(Full)?;
-    let length = wire::encode(record, payload).ok_or(Full)?;
+    let length = alert::encode(record, payload).ok_or(Full)?;
     seal(out, start, length)
 }
 

@@ -20,11 +20,11 @@ pub fn expand(squeezed: &[u8], out: &mut [u8]) -> Option<()> {
             filled += 1;
         } else {
             let copy = usize::from(u16::from_le_bytes([first, bytes.next()?]));
-            let mut from = filled.checked_sub((copy >> 4) + 1)?;
-            for _ in 0..(copy & 15) + 2 {
-                *out.get_mut(filled)? = *out.get(from)?;
+            let back = (copy >> 4) + 1;
+            let end = filled + (copy & 15) + 2;
+            while filled < end {
+                *out.get_mut(filled)? = *out.get(filled.checked_sub(back)?)?;
                 filled += 1;
-                from += 1;
             }
         }
         marks >>= 1;

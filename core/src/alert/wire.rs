@@ -50,8 +50,9 @@ const ALERT: u32 = 1;
 const RULE: u32 = 2;
 const HEALTH: u32 = 3;
 
-/// Writes a record to the beginning of `out`. Gives its length; `None` if there is no room for it.
-pub(crate) fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
+/// Writes a record to the beginning of `out`, as postcard would, what is longer than its limit cut. Gives its length; `None` if
+/// there is no room for it.
+pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
     let mut out = Out::new(out);
     let mut begin = |kind: u32| out.number(kind.into());
     match record {
@@ -93,7 +94,7 @@ pub(crate) fn version(payload: &[u8]) -> Option<u16> {
 }
 
 /// The record, if it is of a known kind and whole. Bytes behind it are fields of a later version.
-pub(crate) fn decode(payload: &[u8]) -> Option<Record<'_>> {
+pub fn decode(payload: &[u8]) -> Option<Record<'_>> {
     let mut fields = Fields::new(payload);
     let record = match fields.u32() {
         HEADER => Record::Header(header::take(&mut fields)),

@@ -1,7 +1,7 @@
 //! Finds the records in a stream of frames.
 
 use super::{CHECKSUM, CRC, DELIMITER, cobs};
-use crate::alert::{Record, STREAM_VERSION, wire};
+use crate::alert::{self, Record, STREAM_VERSION};
 
 /// What a stream holds. `offset` counts the bytes of the stream before the frame's first
 /// byte behind its delimiter.
@@ -120,10 +120,10 @@ impl<'b> Frames<'b> {
                 len: length,
             };
         };
-        if let Some(version) = wire::version(payload) {
+        if let Some(version) = alert::version(payload) {
             self.newer = version > STREAM_VERSION;
         }
-        match wire::decode(payload) {
+        match alert::decode(payload) {
             Some(record) if !self.newer => Item::Record { offset, record },
             _ => Item::Unknown { offset, kind },
         }
@@ -136,5 +136,5 @@ fn intact(frame: &mut [u8]) -> Option<(u32, &[u8])> {
     if CRC.checksum(payload) != u32::from_le_bytes(*checksum) {
         return None;
     }
-    Some((wire::kind(payload)?, payload))
+    Some((alert::kind(payload)?, payload))
 }
