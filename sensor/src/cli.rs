@@ -154,6 +154,7 @@ fn print(out: &mut Out<'_>) -> u8 {
 }
 
 /// The command and its options, or the first word that makes no sense.
+#[inline(never)]
 fn parse(
     mut args: impl Iterator<Item = &'static CStr>,
 ) -> Result<(Command, Options), (Mistake, &'static CStr)> {

@@ -166,6 +166,7 @@ fn socket(options: &Options) -> &'static core::ffi::CStr {
 }
 
 /// Opens the control socket. Without it all else works.
+#[inline(never)]
 fn control(options: &Options) -> Option<Control> {
     let path = socket(options);
     match Control::open(path) {

@@ -47,6 +47,7 @@ impl<const N: usize> PathBuffer<N> {
     }
 
     /// Its bytes, without the NUL.
+    #[inline(never)]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&[])
     }

@@ -52,6 +52,7 @@ const HEALTH: u32 = 3;
 
 /// Writes a record to the beginning of `out`, as postcard would, what is longer than its limit cut. Gives its length; `None` if
 /// there is no room for it.
+#[inline(never)]
 pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
     let mut out = Out::new(out);
     let mut begin = |kind: u32| out.number(kind.into());

@@ -81,6 +81,7 @@ impl<'w> Object<'w> {
     }
 
     /// `"KEY":true`, the key in two pieces.
+    #[inline(never)]
     pub(super) fn mark(&mut self, prefix: &str, name: &str) {
         self.key_of(prefix, name).text("true");
     }

@@ -116,6 +116,7 @@ impl<'w> Sink<'w> {
         self
     }
 
+    #[inline(never)]
     fn escape(&mut self, c: char, form: Form) -> &mut Self {
         match c {
             '"' | '\\' => self.text("\\").char(c),
