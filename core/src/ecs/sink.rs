@@ -43,7 +43,10 @@ impl<'w> Sink<'w> {
 
     #[inline(never)]
     pub(super) fn char(&mut self, c: char) -> &mut Self {
-        self.text(c.encode_utf8(&mut [0; 4]))
+        if self.result.is_ok() {
+            self.result = self.out.write_char(c);
+        }
+        self
     }
 
     /// A number in decimal.

@@ -1,7 +1,8 @@
 //! Finds the records in a stream of frames.
 
-use super::{CHECKSUM, CRC, DELIMITER, cobs};
+use super::{CHECKSUM, DELIMITER, cobs};
 use crate::alert::{self, Record, STREAM_VERSION};
+use crate::crc::crc32;
 
 /// What a stream holds. `offset` counts the bytes of the stream before the frame's first
 /// byte behind its delimiter.
@@ -133,7 +134,7 @@ impl<'b> Frames<'b> {
 /// Kind and payload of a frame if its checksum is right.
 fn intact(frame: &mut [u8]) -> Option<(u32, &[u8])> {
     let (payload, checksum) = cobs::decode(frame)?.split_last_chunk::<CHECKSUM>()?;
-    if CRC.checksum(payload) != u32::from_le_bytes(*checksum) {
+    if crc32(&[payload]) != u32::from_le_bytes(*checksum) {
         return None;
     }
     Some((alert::kind(payload)?, payload))
