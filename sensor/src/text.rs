@@ -16,6 +16,7 @@ pub struct PathBuffer<const N: usize> {
 
 impl<const N: usize> PathBuffer<N> {
     /// Empty.
+    #[inline(never)]
     pub const fn new() -> Self {
         const { assert!(N > 0) }
         Self {

@@ -52,6 +52,7 @@ pub struct Frames<'b> {
 impl<'b> Frames<'b> {
     /// A reader that collects frames in `buffer`. One that does not fit is taken for
     /// corrupt: give it [`super::MAX_FRAME`] bytes, or more to be ready for later versions.
+    #[inline(never)]
     pub fn new(buffer: &'b mut [u8]) -> Self {
         Self {
             buffer,
