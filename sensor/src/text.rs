@@ -193,7 +193,7 @@ impl<'f> Out<'f> {
     #[inline(never)]
     pub fn error(&mut self, error: Errno) -> &mut Self {
         match error.text() {
-            Some(text) => self.text(text),
+            Some(text) => self.long(text),
             None => self
                 .text("error ")
                 .number(u64::from(error.0.unsigned_abs())),

@@ -1,4 +1,4 @@
-//! What takes more than some words to say. It stands in `texts.txt`, and squeezed in the sensor: text for people would be a
+//! What takes more than some words to say, and what errors mean. It stands in `texts.txt`, and squeezed in the sensor: text for people would be a
 //! third of what is not code.
 
 use crate::squeezed;
@@ -40,7 +40,6 @@ pub(crate) mod tests {
         assert!(of(Text::Help).ends_with("\n  --help, --version"));
         assert!(of(Text::Explanation).starts_with("\nThe line above is a real alert"));
         assert!(of(Text::NoProc).starts_with("/proc cannot be opened; "));
-        assert!(of(Text::LittleLocked).ends_with(", or give CAP_IPC_LOCK"));
-        assert_eq!(of(Text::LittleLocked).lines().count(), 1);
+        assert_eq!(of(Text::QuotaExceeded), "quota exceeded");
     }
 }
