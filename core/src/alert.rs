@@ -3,7 +3,7 @@
 //! Everything borrows from the caller and is bounded: [`crate::frame::encode`] cuts what is
 //! longer than the limits below and marks the alert [`Flags::TRUNCATED`]. The bytes on the
 //! wire are described, with examples, in `docs/alert-format.md`; they are more compact than
-//! these types (see `alert/wire.rs`), which is why [`Alert`] does not derive its codec.
+//! these types (see `alert/wire.rs`).
 
 mod cut;
 mod flags;
@@ -16,7 +16,6 @@ pub(crate) mod samples;
 mod wire;
 
 use heapless::Vec;
-use serde::{Deserialize, Serialize};
 
 pub use flags::Flags;
 pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
@@ -25,7 +24,8 @@ pub use rule_id::RuleId;
 pub use rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };
-pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED};
+pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED, decode, encode};
+pub(crate) use wire::{kind, version};
 
 /// The version that a stream's header carries. It is raised only when an older reader
 /// would misread the records; new kinds of records, and fields added at the end of a record,
@@ -51,16 +51,16 @@ pub const TEXT_LIMIT: usize = 64;
 
 /// A record of an alert stream. Its number on the wire is that of the variant: later kinds
 /// are appended, and a reader that does not know one skips it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(clippy::large_enum_variant, reason = "there is no heap to box it on")]
 pub enum Record<'a> {
     /// Who speaks. The first record of a stream, and again after each start.
-    Header(#[serde(borrow)] Header<'a>),
+    Header(Header<'a>),
     /// A rule matched, and its term was new if it has one.
-    Alert(#[serde(borrow)] Alert<'a>),
+    Alert(Alert<'a>),
     /// A rule whose first alert since the start follows.
-    Rule(#[serde(borrow)] RuleInfo<'a>),
+    Rule(RuleInfo<'a>),
     /// How the sensor is.
     Health(Health),
 }

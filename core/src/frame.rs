@@ -10,9 +10,8 @@ mod reader;
 
 use core::fmt;
 
-use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
-
-use crate::alert::{MAX_ENCODED, MAX_RULE_ENCODED, Record};
+use crate::alert::{self, MAX_ENCODED, MAX_RULE_ENCODED, Record};
+use crate::crc::crc32;
 pub use reader::{Frames, Item};
 
 /// Stands before and behind each frame, and nowhere else. Several in a row mean no more
@@ -33,10 +32,6 @@ const fn framed(encoded: usize) -> usize {
 
 /// Length of the checksum.
 const CHECKSUM: usize = 4;
-
-/// CRC-32 as in zip and Ethernet. Bit by bit: frames are short and rare, and the table
-/// would take 1 KiB of the sensor.
-static CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 /// The frame does not fit into the buffer given. Cannot happen with [`MAX_FRAME`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +62,7 @@ pub fn encode<'o>(record: &Record<'_>, out: &'o mut [u8]) -> Result<&'o [u8], Fu
         .ok_or(Full)?;
     let start = out.len() - room;
     let payload = out.get_mut(start..).ok_or(Full)?;
-    let length = postcard::to_slice(record, payload).map_err(|_| Full)?.len();
+    let length = alert::encode(record, payload).ok_or(Full)?;
     seal(out, start, length)
 }
 
@@ -76,7 +71,7 @@ fn seal(out: &mut [u8], start: usize, length: usize) -> Result<&[u8], Full> {
     let payload = out.get_mut(start..).ok_or(Full)?;
     let (payload, rest) = payload.split_at_mut_checked(length).ok_or(Full)?;
     let checksum = rest.first_chunk_mut::<CHECKSUM>().ok_or(Full)?;
-    *checksum = CRC.checksum(payload).to_le_bytes();
+    *checksum = crc32(&[payload]).to_le_bytes();
     let end = cobs::encode(out, start..start + length + CHECKSUM).ok_or(Full)?;
     out.get(..end).ok_or(Full)
 }

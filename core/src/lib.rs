@@ -17,6 +17,7 @@
 
 pub mod alert;
 pub mod automaton;
+mod crc;
 pub mod dfa;
 pub mod ecs;
 pub mod engine;

@@ -25,6 +25,7 @@ pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
 
 use crate::automaton::WORD;
+use crate::crc::crc32;
 
 /// The number of an atom: a list of patterns over one field of which one must match, the same
 /// for all rules that have that list.
@@ -122,13 +123,8 @@ pub struct Pack<'a> {
 
 /// The checksum of a pack: CRC-32 (ISO-HDLC) over all bytes but its own.
 pub fn checksum(bytes: &[u8]) -> u32 {
-    // No table: packs are checked once, and 1 KiB is 1 % of the binary.
-    const CRC: crc::Crc<u32, crc::NoTable> =
-        crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC);
-    let mut digest = CRC.digest();
-    digest.update(bytes.get(..CHECKSUM_AT).unwrap_or(bytes));
-    digest.update(bytes.get(CHECKSUM_AT + 4..).unwrap_or(&[]));
-    digest.finalize()
+    let head = bytes.get(..CHECKSUM_AT).unwrap_or(bytes);
+    crc32(&[head, bytes.get(CHECKSUM_AT + 4..).unwrap_or(&[])])
 }
 
 /// A section as records of `N` bytes.

@@ -3,7 +3,6 @@
 use peewit_core::alert::{Limits, Source};
 
 use crate::netlink::ANSWERS;
-use crate::problem::Problem;
 use crate::proc::Proc;
 use crate::run::{SOCKET_BUFFER, pinnable};
 use crate::source::connector::Connection;
@@ -11,6 +10,7 @@ use crate::sys::{
     Errno, STDOUT, machine, memory_lock_limit, process_id, realtime, release, reset_scheduling,
 };
 use crate::text::Out;
+use crate::texts::Text;
 use crate::{limits, log, source};
 
 /// Processes of other users that are looked at, at most.
@@ -44,15 +44,6 @@ impl Report {
         };
         self.out.text(word).text(text)
     }
-
-    /// A line that says one thing or the other.
-    fn either(&mut self, fine: bool, yes: &str, no: &str) {
-        if fine {
-            self.line(Mark::Fine, yes);
-        } else {
-            self.line(Mark::Warn, no);
-        }
-    }
 }
 
 /// The command. Gives the exit status: 1 if `run` cannot work.
@@ -68,7 +59,7 @@ pub fn check() -> u8 {
     match Proc::open() {
         Ok(proc) => all(&mut report, &proc),
         Err(_) => {
-            report.line(Mark::Fail, Problem::NoProc.text());
+            report.line(Mark::Fail, "").long(Text::NoProc);
         }
     }
     let flushed = report.out.text("\n").flush();
@@ -95,17 +86,16 @@ fn all(report: &mut Report, proc: &Proc) {
         (Limits::PID_NAMESPACE, "the host's pid namespace"),
     ] {
         if limits.contains(limit) {
-            report.line(Mark::Warn, limits::text(limit, proc));
+            report.line(Mark::Warn, "").long(limits::text(limit, proc));
         } else {
             report.line(Mark::Fine, fine);
         }
     }
-    report.either(
-        memory_lock_limit().is_none_or(|limit| limit >= LOCKED),
-        "locked memory",
-        "locked memory: less than 1 MiB, so that events may be handled late when memory is short; \
-         raise RLIMIT_MEMLOCK (ulimit -l), or give CAP_IPC_LOCK",
-    );
+    if memory_lock_limit().is_none_or(|limit| limit >= LOCKED) {
+        report.line(Mark::Fine, "locked memory");
+    } else {
+        report.line(Mark::Warn, "").long(Text::LittleLocked);
+    }
     alert_log(report);
 }
 
@@ -123,7 +113,7 @@ fn sources(report: &mut Report) {
                 works = true;
             }
             Some(problem) => {
-                report.line(Mark::Warn, problem.text());
+                report.line(Mark::Warn, "").long(problem.text());
             }
         }
     }

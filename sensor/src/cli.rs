@@ -4,34 +4,11 @@ use core::ffi::CStr;
 
 use crate::sys::{Args, STDOUT};
 use crate::text::{Out, say};
+use crate::texts::Text;
 use crate::{alerts, check, demo, run, status};
 
 /// Exit status for a command line that makes no sense.
 const USAGE_ERROR: u8 = 2;
-
-const HELP: &str = "\
-peewit: watches which programs start on this device, and calls out when a rule matches.
-
-usage: peewit [COMMAND] [OPTION...]
-
-  run                 watch until Ctrl-C (the default)
-    --rules PACK      rules compiled by peewitctl (default: /etc/peewit/rules.pack
-                      if it is there, else those built in)
-    --alerts PATH     alert log, or a folder for it (default: /var/lib/peewit/alerts/)
-    --events FILE     also write every captured event, as ECS NDJSON
-    --source NAME     connector, perf or fanotify (default: the first that works)
-    --socket PATH     control socket (default: /run/peewit.sock)
-    --health SECONDS  say how it is at least this often (default: 3600)
-    --demo            also play a harmless attack, and leave nothing behind
-  check               say what this kernel and these privileges allow
-  status              ask the one that runs how it is
-    --socket PATH     its control socket
-    --json            as ECS JSON
-  alerts [PATH]       print the alerts of a log
-    -f, --follow      go on with those to come
-    --json            as ECS JSON, one a line
-  --help, --version
-";
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,8 +133,10 @@ pub fn main(args: Args) -> u8 {
         Ok((Command::Check, _)) => check::check(),
         Ok((Command::Status, options)) => status::status(&options),
         Ok((Command::Alerts, options)) => alerts::alerts(&options),
-        Ok((Command::Help, _)) => print(HELP),
-        Ok((Command::Version, _)) => print(concat!("peewit ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok((Command::Help, _)) => print(Out::new(&STDOUT).long(Text::Help)),
+        Ok((Command::Version, _)) => {
+            print(Out::new(&STDOUT).text(concat!("peewit ", env!("CARGO_PKG_VERSION"))))
+        }
         Ok((Command::Role, options)) => demo::role(options.value(Name::Word)),
         Ok((Command::Canary, _)) => 0,
         Err((mistake, word)) => {
@@ -169,11 +148,13 @@ pub fn main(args: Args) -> u8 {
     }
 }
 
-fn print(text: &str) -> u8 {
-    u8::from(Out::new(&STDOUT).text(text).flush().is_err())
+/// Ends the line, and gives the exit status.
+fn print(out: &mut Out<'_>) -> u8 {
+    u8::from(out.text("\n").flush().is_err())
 }
 
 /// The command and its options, or the first word that makes no sense.
+#[inline(never)]
 fn parse(
     mut args: impl Iterator<Item = &'static CStr>,
 ) -> Result<(Command, Options), (Mistake, &'static CStr)> {

@@ -65,6 +65,7 @@ impl Host {
     }
 
     /// As a header.
+    #[inline(never)]
     pub fn header(&self) -> Header<'_> {
         Header {
             version: self.stream_version,

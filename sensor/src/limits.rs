@@ -7,6 +7,7 @@ use crate::log::Path;
 use crate::proc::{self, Proc};
 use crate::sys::{CpuSet, MAX_CPUS, read_file, read_link};
 use crate::text::number;
+use crate::texts::Text;
 
 /// Numbers of capabilities (linux/capability.h), as bits.
 const CAP_SYS_PTRACE: u32 = 1 << 19;
@@ -32,40 +33,22 @@ pub fn found(proc: &Proc, realtime: bool, pinned: &CpuSet) -> Limits {
 }
 
 /// What a limit means, and how to mend it.
-pub fn text(limit: Limits, proc: &Proc) -> &'static str {
+pub fn text(limit: Limits, proc: &Proc) -> Text {
     match limit {
         Limits::NO_REALTIME => realtime_text(proc),
-        Limits::CPUS_SHARED => {
-            "not a thread for each CPU: what starts on the others is seen late; let its control group's cpuset \
-             have all CPUs"
-        }
-        Limits::UNREADABLE => crate::problem::Problem::Unreadable.text(),
-        Limits::SMALL_BUFFERS => {
-            "small buffers in the kernel: bursts of events may be lost; run as root, or with CAP_NET_ADMIN, \
-             or raise net.core.rmem_max"
-        }
-        Limits::EXECS_ONLY => {
-            "fanotify: programs that end at once may be seen by their path alone, forks not at all; build the kernel with \
-             CONFIG_CONNECTOR=y and CONFIG_PROC_EVENTS=y"
-        }
-        _ => {
-            "not in the host's pid namespace: only the processes in this one are seen; container: --pid host"
-        }
+        Limits::CPUS_SHARED => Text::CpusShared,
+        Limits::UNREADABLE => Text::Unreadable,
+        Limits::SMALL_BUFFERS => Text::SmallBuffers,
+        Limits::EXECS_ONLY => Text::ExecsOnly,
+        _ => Text::PidNamespace,
     }
 }
 
-fn realtime_text(proc: &Proc) -> &'static str {
+fn realtime_text(proc: &Proc) -> Text {
     match group_runtime() {
-        _ if capabilities(proc) & CAP_SYS_NICE == 0 => {
-            "no real-time priority, programs that end at once may be missed; run as root, or with CAP_SYS_NICE"
-        }
-        Some(0) => {
-            "no real-time priority: its control group has no share (CONFIG_RT_GROUP_SCHED): \
-             write one to the group's cpu.rt_runtime_us, or run in the root group"
-        }
-        _ => {
-            "no real-time priority; is sched_setscheduler allowed here (seccomp, RestrictRealtime=yes)?"
-        }
+        _ if capabilities(proc) & CAP_SYS_NICE == 0 => Text::NoPriority,
+        Some(0) => Text::NoShare,
+        _ => Text::NoScheduler,
     }
 }
 

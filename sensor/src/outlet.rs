@@ -184,9 +184,15 @@ impl Outlet {
                 }
             };
             if raise {
-                let mut alert = describe(&held, subject, lineage, beside, terms);
-                alert.stages = stages;
-                self.send(&held, alert);
+                // If there is no room for it the number is used up: whoever reads the log sees that one is missing.
+                self.sequence += 1;
+                let found = Found {
+                    sequence: self.sequence,
+                    terms,
+                    stages,
+                };
+                let alert = describe(&held, subject, lineage, beside, found);
+                self.send(&held, &alert);
                 raised += 1;
             }
         };
@@ -199,19 +205,17 @@ impl Outlet {
     }
 
     #[inline(never)]
-    fn send(&mut self, rule: &pack::Rule<'_>, mut alert: Alert<'_>) {
+    fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) {
         // If there is no room for it, it goes in front of the next one.
         if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
             self.told.insert(rule.index);
         }
-        self.sequence += 1;
-        alert.sequence = self.sequence;
-        // If there is none the number is used up: whoever reads the log sees that one is missing.
-        let sent = self.push(&Record::Alert(alert));
+        let sent = self.push(alert);
         self.alerts_lost += u64::from(!sent);
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.
+    #[inline(never)]
     fn push(&mut self, record: &Record<'_>) -> bool {
         match (frame::encode(record, &mut self.frame), &mut self.alerts) {
             (Ok(frame), Some(alerts)) => alerts.push(frame).is_ok(),
@@ -221,12 +225,8 @@ impl Outlet {
 
     /// Hands a record that is no alert to the writer.
     pub fn tell(&mut self, record: &Record<'_>) {
-        if let (Ok(frame), Some(alerts)) =
-            (frame::encode(record, &mut self.frame), &mut self.alerts)
-        {
-            // Without room for it the next one says the same, and more.
-            let _ = alerts.push(frame);
-        }
+        // Without room for it the next one says the same, and more.
+        let _ = self.push(record);
     }
 
     /// How many terms were forgotten before their window was over.
@@ -246,15 +246,22 @@ impl Outlet {
     }
 }
 
-/// An alert without its number.
+/// What makes an alert of a rule that holds.
+struct Found<'f, 'a> {
+    sequence: u64,
+    terms: &'f [&'a [u8]],
+    stages: heapless::Vec<Earlier, STAGES>,
+}
+
+/// The alert.
 #[inline(never)]
 fn describe<'a>(
     rule: &pack::Rule<'a>,
     subject: &'a Subject<'_>,
     lineage: &'a Table,
     beside: &Beside<'a>,
-    terms: &[&'a [u8]],
-) -> Alert<'a> {
+    found: Found<'_, 'a>,
+) -> Record<'a> {
     let mut flags = beside.flags;
     let lost = matches!(subject.parent, Parent::Lost);
     if lost {
@@ -264,12 +271,12 @@ fn describe<'a>(
         Kin::Known(parent) => parent.path.map(Path::new),
         Kin::None | Kin::Lost => None,
     };
-    Alert {
-        sequence: 0,
+    Record::Alert(Alert {
+        sequence: found.sequence,
         rule: RuleId::new(rule.id),
         severity: rule.severity,
         risk_score: rule.risk_score,
-        terms: terms.iter().copied().take(TERMS).collect(),
+        terms: found.terms.iter().copied().take(TERMS).collect(),
         action: subject.action,
         matched_arg: beside.matched,
         time_ms: real_ms(),
@@ -295,8 +302,8 @@ fn describe<'a>(
             })
             .collect(),
         flags,
-        stages: heapless::Vec::new(),
-    }
+        stages: found.stages,
+    })
 }
 
 /// The first argument by which a rule matched. Of arguments that were cut, the last one does not count.

@@ -58,20 +58,21 @@ pub fn put(event: &ProcessEvent<'_>, queue: &mut Producer) -> Result<(), Full> {
 /// The event of a record.
 pub fn get(record: &[u8]) -> Option<ProcessEvent<'_>> {
     let (head, mut strings) = record.split_first_chunk::<HEAD>()?;
-    let mut words = head
-        .chunks_exact(8)
-        .filter_map(|word| word.first_chunk::<8>().copied().map(u64::from_ne_bytes));
-    let mut word = || words.next();
-    let (marks, time_ms, ids, ppid, args_len, uid) =
-        (word()?, word()?, word()?, word()?, word()?, word()?);
-    let mut string = || match word()? {
-        NOTHING => Some(None),
-        length => {
-            let (string, rest) = strings.split_at_checked(usize::try_from(length).ok()?)?;
+    let mut words = [0; HEAD / 8];
+    for (word, bytes) in words.iter_mut().zip(head.as_chunks().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    let [marks, time_ms, ids, ppid, args_len, uid, lengths @ ..] = words;
+    let mut found = [None; 4];
+    for (string, length) in found.iter_mut().zip(lengths) {
+        if length != NOTHING {
+            let length = usize::try_from(length).ok()?;
+            let (taken, rest) = strings.split_at_checked(length)?;
+            *string = Some(taken);
             strings = rest;
-            Some(Some(string))
         }
-    };
+    }
+    let [args, executable, cwd, parent_executable] = found;
     Some(ProcessEvent {
         action: if marks & 1 == 1 {
             Action::Fork
@@ -84,10 +85,10 @@ pub fn get(record: &[u8]) -> Option<ProcessEvent<'_>> {
         ppid: ppid as u32,
         args_len: args_len as u32,
         uid: u32::try_from(uid).ok(),
-        args: string()??,
-        executable: string()?,
-        cwd: string()?,
-        parent_executable: string()?,
+        args: args?,
+        executable,
+        cwd,
+        parent_executable,
         complete: marks & 2 == 2,
     })
 }

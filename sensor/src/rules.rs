@@ -4,13 +4,14 @@ use core::ffi::CStr;
 
 use peewit_core::pack::{self, Pack};
 
+use crate::squeezed;
 use crate::sys::{Errno, Mapping, OpenMode, open};
 use crate::text::Out;
 
 /// Where a pack is looked for if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/etc/peewit/rules.pack";
 
-/// The pack that was compiled with the sensor.
+/// The pack that was compiled with the sensor: its length, then [`squeezed`].
 static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.pack"));
 
 /// Why there are no rules.
@@ -40,9 +41,13 @@ impl Error {
 /// The pack that was compiled with the sensor.
 ///
 /// # Errors
-/// [`Error::Invalid`].
+/// Those of mmap(2); [`Error::Invalid`].
 pub fn built_in() -> Result<Pack<'static>, Error> {
-    Pack::parse(BUILT_IN).map_err(Error::Invalid)
+    let (length, squeezed) = BUILT_IN.split_first_chunk().unwrap_or((&[0; 4], &[]));
+    let bytes = memory(u32::from_le_bytes(*length) as usize).map_err(Error::Unreadable)?;
+    // What it cannot fill stays zero, and is no pack.
+    let _ = squeezed::expand(squeezed, bytes);
+    Pack::parse(bytes).map_err(Error::Invalid)
 }
 
 /// The pack in a file.
@@ -59,10 +64,7 @@ fn read(path: &CStr) -> Result<&'static [u8], Errno> {
     let file = open(path, OpenMode::Read)?;
     let length = usize::try_from(file.seek_to_end()?).map_err(|_| Errno::INVALID)?;
     file.seek_to(0)?;
-    let bytes = Mapping::new(length.max(1))?
-        .leak()
-        .get_mut(..length)
-        .ok_or(Errno::INVALID)?;
+    let bytes = memory(length)?;
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest)? {
@@ -72,6 +74,12 @@ fn read(path: &CStr) -> Result<&'static [u8], Errno> {
         }
     }
     Ok(bytes)
+}
+
+/// Memory that stays.
+fn memory(length: usize) -> Result<&'static mut [u8], Errno> {
+    let memory = Mapping::new(length.max(1))?.leak();
+    memory.get_mut(..length).ok_or(Errno::INVALID)
 }
 
 #[cfg(test)]

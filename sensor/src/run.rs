@@ -20,6 +20,7 @@ use crate::sys::{
     device_events, lock_on_fault, open, process_id, release_stack, sleep_ms, thread_id,
 };
 use crate::text::{number, plain, say};
+use crate::texts::Text;
 use crate::{limits, rules, source, status, writer};
 use error::Error;
 pub use start::pinnable;
@@ -141,7 +142,7 @@ fn choose(options: &Options) -> Result<Source, Error> {
         .take_while(|better| *better != source)
     {
         if let Some(problem) = source::problem(better) {
-            say(problem.text());
+            say("").long(problem.text());
         }
     }
     Ok(source)
@@ -154,7 +155,7 @@ fn found(sensor: &Sensor, threads: &Threads) -> Limits {
         .with(Limits::EXECS_ONLY, sensor.source == Source::Fanotify);
     for (limit, _) in &Limits::NAMES {
         if limits.contains(*limit) {
-            say(limits::text(*limit, &sensor.proc));
+            say("").long(limits::text(*limit, &sensor.proc));
         }
     }
     limits
@@ -165,6 +166,7 @@ fn socket(options: &Options) -> &'static core::ffi::CStr {
 }
 
 /// Opens the control socket. Without it all else works.
+#[inline(never)]
 fn control(options: &Options) -> Option<Control> {
     let path = socket(options);
     match Control::open(path) {
@@ -385,13 +387,11 @@ fn seed(sensor: &Sensor, me: ThreadId, again: bool) {
 /// What the demo's alert means.
 fn explain(me: ThreadId) {
     let alerts = STATE.lock(me).counters.alerts;
-    plain(if alerts == 0 {
-        "\nNo alert came: the rules in use do not look for this attack."
+    let mut line = plain("");
+    if alerts == 0 {
+        line.text("\nNo alert came: the rules in use do not look for this attack.");
     } else {
-        "\nThe line above is a real alert, about real processes: the kernel told of them before\n\
-         `implant` ran its first instruction. A program in a directory that anybody can write to\n\
-         looked for its way around, started by a program that this device had never seen do that.\n\
-         The same again would be no news, and no alert."
-    })
-    .text("\n\nNow watching this device, until Ctrl-C.");
+        line.long(Text::Explanation);
+    }
+    line.text("\n\nNow watching this device, until Ctrl-C.");
 }

@@ -23,6 +23,8 @@ mod wake;
 
 use core::ffi::c_int;
 
+use crate::texts::Text;
+
 pub use args::{Args, arguments};
 pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
@@ -101,32 +103,32 @@ impl Errno {
 }
 
 /// The errors that a user can do something about. The C library's own table of all of them takes up 2 KiB.
-static TEXTS: [(c_int, &str); 20] = [
-    (libc::EPERM, "not permitted"),
-    (libc::ENOENT, "not found"),
-    (libc::EIO, "input/output error"),
-    (libc::ENOMEM, "out of memory"),
-    (libc::EACCES, "permission denied"),
-    (libc::EBUSY, "busy"),
-    (libc::EEXIST, "it is there already"),
-    (libc::ENOTDIR, "not a directory"),
-    (libc::EISDIR, "is a directory"),
-    (libc::EINVAL, "invalid argument"),
-    (libc::EMFILE, "too many open files"),
-    (libc::EFBIG, "file too large"),
-    (libc::ENOSPC, "no space left"),
-    (libc::EROFS, "read-only file system"),
-    (libc::EPIPE, "broken pipe"),
-    (libc::EAGAIN, "resource unavailable"),
-    (libc::ENAMETOOLONG, "name too long"),
-    (libc::ENOSYS, "not in this kernel"),
-    (libc::ELOOP, "too many symbolic links"),
-    (libc::EDQUOT, "quota exceeded"),
+static TEXTS: [(c_int, Text); 20] = [
+    (libc::EPERM, Text::NotPermitted),
+    (libc::ENOENT, Text::NotFound),
+    (libc::EIO, Text::InputOutputError),
+    (libc::ENOMEM, Text::OutOfMemory),
+    (libc::EACCES, Text::PermissionDenied),
+    (libc::EBUSY, Text::Busy),
+    (libc::EEXIST, Text::ItIsThereAlready),
+    (libc::ENOTDIR, Text::NotADirectory),
+    (libc::EISDIR, Text::IsADirectory),
+    (libc::EINVAL, Text::InvalidArgument),
+    (libc::EMFILE, Text::TooManyOpenFiles),
+    (libc::EFBIG, Text::FileTooLarge),
+    (libc::ENOSPC, Text::NoSpaceLeft),
+    (libc::EROFS, Text::ReadOnlyFileSystem),
+    (libc::EPIPE, Text::BrokenPipe),
+    (libc::EAGAIN, Text::ResourceUnavailable),
+    (libc::ENAMETOOLONG, Text::NameTooLong),
+    (libc::ENOSYS, Text::NotInThisKernel),
+    (libc::ELOOP, Text::TooManySymbolicLinks),
+    (libc::EDQUOT, Text::QuotaExceeded),
 ];
 
 impl Errno {
     /// What it means, if that is worth a text.
-    pub fn text(self) -> Option<&'static str> {
+    pub fn text(self) -> Option<Text> {
         TEXTS
             .iter()
             .find(|(number, _)| *number == self.0)

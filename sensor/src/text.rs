@@ -5,6 +5,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use crate::sys::{Errno, Fd, STDERR};
+use crate::texts::Text;
 
 /// A path of at most `N` - 1 bytes, always ended by NUL.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub struct PathBuffer<const N: usize> {
 
 impl<const N: usize> PathBuffer<N> {
     /// Empty.
+    #[inline(never)]
     pub const fn new() -> Self {
         const { assert!(N > 0) }
         Self {
@@ -46,6 +48,7 @@ impl<const N: usize> PathBuffer<N> {
     }
 
     /// Its bytes, without the NUL.
+    #[inline(never)]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or(&[])
     }
@@ -166,6 +169,14 @@ impl<'f> Out<'f> {
         self.bytes(text.as_bytes())
     }
 
+    /// Puts a long text behind it.
+    pub fn long(&mut self, text: Text) -> &mut Self {
+        text.read(&mut |bytes| {
+            self.bytes(bytes);
+        });
+        self
+    }
+
     /// Puts a number behind it, in decimal.
     #[inline(never)]
     pub fn number(&mut self, number: u64) -> &mut Self {
@@ -182,7 +193,7 @@ impl<'f> Out<'f> {
     #[inline(never)]
     pub fn error(&mut self, error: Errno) -> &mut Self {
         match error.text() {
-            Some(text) => self.text(text),
+            Some(text) => self.long(text),
             None => self
                 .text("error ")
                 .number(u64::from(error.0.unsigned_abs())),

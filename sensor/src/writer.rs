@@ -130,6 +130,7 @@ impl Desk {
     }
 
     /// Writes the events that are there. Gives whether there were any.
+    #[inline(never)]
     fn events(&mut self, buffer: &mut [u8]) -> bool {
         let (Some(events), Some(file)) = (&mut self.writer.events, &self.writer.events_file) else {
             return false;

@@ -1,45 +1,7 @@
 //! Bounds what an alert copies.
 
-use super::{PATH_LIMIT, Path, TEXT_LIMIT};
-
-/// Cuts copies, and remembers whether it had to.
-#[derive(Default)]
-pub(super) struct Cut {
-    /// Something was longer than its limit.
-    pub(super) happened: bool,
-}
-
-impl Cut {
-    /// The first `limit` bytes.
-    pub(super) fn bytes<'a>(&mut self, bytes: &'a [u8], limit: usize) -> &'a [u8] {
-        match bytes.get(..limit) {
-            Some(head) if bytes.len() > limit => {
-                self.happened = true;
-                head
-            }
-            _ => bytes,
-        }
-    }
-
-    /// See [`cut_text`].
-    pub(super) fn text<'a>(&mut self, text: &'a str) -> &'a str {
-        let kept = cut_text(text, TEXT_LIMIT);
-        self.happened |= kept.len() < text.len();
-        kept
-    }
-
-    /// Each piece on its own.
-    pub(super) fn path<'a>(&mut self, path: Path<'a>) -> Path<'a> {
-        let directory = cut_directory(path.directory, PATH_LIMIT);
-        self.happened |= directory.len() < path.directory.len();
-        Path {
-            directory,
-            name: self.bytes(path.name, PATH_LIMIT),
-        }
-    }
-}
-
 /// The characters of `text` that fit into `limit` bytes.
+#[inline(never)]
 pub(super) fn cut_text(text: &str, limit: usize) -> &str {
     text.get(..text.floor_char_boundary(limit)).unwrap_or(text)
 }
@@ -55,7 +17,8 @@ pub(super) fn cut_items(text: &str, separator: u8, limit: usize) -> &str {
 }
 
 /// The first components of a directory, slash included, that fit into `limit` bytes.
-fn cut_directory(directory: &[u8], limit: usize) -> &[u8] {
+#[inline(never)]
+pub(super) fn cut_directory(directory: &[u8], limit: usize) -> &[u8] {
     match directory.get(..limit) {
         Some(head) if directory.len() > limit => {
             match head.iter().rposition(|&byte| byte == b'/') {

@@ -67,6 +67,7 @@ impl Reason {
     ];
 
     /// The name, for ECS `event.action`.
+    #[inline(never)]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Start => "start",

@@ -2,8 +2,8 @@
 
 use core::fmt::{Result, Write};
 
-use super::digits::decimal;
 use super::json::Object;
+use super::sink::Sink;
 use super::time::write_time;
 use crate::alert::{COUNT_NAMES, Header, Health, Limits};
 
@@ -13,27 +13,27 @@ use crate::alert::{COUNT_NAMES, Header, Health, Limits};
 ///
 /// Those of `out`.
 pub fn write_health(out: &mut dyn Write, header: Option<&Header<'_>>, health: &Health) -> Result {
-    let mut line = Object::begin(out)?;
-    line.time("@timestamp", health.time_ms)?;
-    line.text("event.kind", "state")?;
-    line.strings("event.category", [&b"host"[..]])?;
-    line.strings("event.type", [&b"info"[..]])?;
-    line.text("event.dataset", "peewit.health")?;
-    line.text("event.action", health.reason.name())?;
-    line.text("host.os.type", "linux")?;
-    if let Some(header) = header {
-        super::whose(&mut line, header)?;
+    let mut line = Object::begin(out);
+    line.time("@timestamp", health.time_ms);
+    line.text("event.kind", "state");
+    line.only("event.category", "host");
+    line.only("event.type", "info");
+    line.text("event.dataset", "peewit.health");
+    line.text("event.action", health.reason.name());
+    line.text("host.os.type", "linux");
+    super::whose(&mut line, header);
+    line.text("peewit.health.source", health.source.name());
+    line.text("peewit.health.capture", health.grade());
+    line.list("peewit.health.limits");
+    for (limit, name) in &Limits::NAMES {
+        if health.limits.contains(*limit) {
+            line.item(name.as_bytes());
+        }
     }
-    line.text("peewit.health.source", health.source.name())?;
-    line.text("peewit.health.capture", health.grade())?;
-    let limits = Limits::NAMES
-        .iter()
-        .filter(|(limit, _)| health.limits.contains(*limit))
-        .map(|(_, name)| name.as_bytes());
-    line.strings("peewit.health.limits", limits)?;
-    line.number("peewit.health.boot_ms", health.boot_ms)?;
+    line.end_list();
+    line.number("peewit.health.boot_ms", health.boot_ms);
     for (name, count) in COUNT_NAMES.iter().zip(health.counts) {
-        line.count("peewit.health.", name, count)?;
+        line.count("peewit.health.", name, count);
     }
     line.end()
 }
@@ -45,31 +45,24 @@ pub fn write_health(out: &mut dyn Write, header: Option<&Header<'_>>, health: &H
 ///
 /// Those of `out`.
 pub fn write_health_text(out: &mut dyn Write, health: &Health, separator: &str) -> Result {
-    write_time(out, health.time_ms)?;
-    out.write_str(" health, ")?;
-    out.write_str(health.reason.name())?;
-    out.write_str(": source ")?;
-    out.write_str(health.source.name())?;
-    out.write_str(", ")?;
-    out.write_str(health.grade())?;
+    let mut line = Sink::new(out);
+    write_time(&mut line, health.time_ms);
+    line.text(" health, ").text(health.reason.name());
+    line.text(": source ").text(health.source.name());
+    line.text(", ").text(health.grade());
     let mut before = " (";
     for (limit, name) in &Limits::NAMES {
         if health.limits.contains(*limit) {
-            out.write_str(before)?;
-            out.write_str(name)?;
-            before = ", ";
+            line.text(core::mem::replace(&mut before, ", ")).text(name);
         }
     }
     if before == ", " {
-        out.write_char(')')?;
+        line.text(")");
     }
     for (name, count) in COUNT_NAMES.iter().zip(health.counts) {
-        out.write_str(separator)?;
-        out.write_str(name)?;
-        out.write_char(' ')?;
-        decimal(out, count, 1)?;
+        line.text(separator).text(name).text(" ").number(count);
     }
-    Ok(())
+    line.end()
 }
 
 #[cfg(test)]

@@ -2,206 +2,198 @@
 
 use core::fmt::{Result, Write};
 
-use super::digits::{decimal, hex};
-use super::text::is_treacherous;
+use super::sink::{Form, Sink};
 use super::time::write_time;
+use crate::alert::{Path, RuleId};
 
 /// An object that is being written.
 pub(super) struct Object<'w> {
-    out: &'w mut dyn Write,
+    out: Sink<'w>,
+    /// Nothing stands yet in the innermost object or list.
     empty: bool,
 }
 
 impl<'w> Object<'w> {
-    pub(super) fn begin(out: &'w mut dyn Write) -> core::result::Result<Self, core::fmt::Error> {
-        out.write_char('{')?;
-        Ok(Self { out, empty: true })
+    pub(super) fn begin(out: &'w mut dyn Write) -> Self {
+        let mut object = Self {
+            out: Sink::new(out),
+            empty: true,
+        };
+        object.open("{");
+        object
     }
 
-    pub(super) fn end(self) -> Result {
-        self.out.write_char('}')
+    pub(super) fn end(mut self) -> Result {
+        self.close("}");
+        self.out.end()
+    }
+
+    #[inline(never)]
+    fn open(&mut self, bracket: &str) {
+        self.out.text(bracket);
+        self.empty = true;
+    }
+
+    #[inline(never)]
+    fn close(&mut self, bracket: &str) {
+        self.out.text(bracket);
+        self.empty = false;
+    }
+
+    /// Begins one more member or item.
+    #[inline(never)]
+    fn next(&mut self) {
+        if !self.empty {
+            self.out.text(",");
+        }
+        self.empty = false;
     }
 
     /// Begins a member. Keys are ours and need no escapes.
-    fn key(&mut self, pieces: &[&str]) -> Result {
-        self.out.write_str(if self.empty { "\"" } else { ",\"" })?;
-        self.empty = false;
-        for piece in pieces {
-            self.out.write_str(piece)?;
-        }
-        self.out.write_str("\":")
+    #[inline(never)]
+    fn key(&mut self, key: &str) -> &mut Sink<'w> {
+        self.key_of("", key)
     }
 
-    pub(super) fn number(&mut self, key: &str, number: u64) -> Result {
-        self.key(&[key])?;
-        decimal(self.out, number, 1)
+    /// The same, the key in two pieces.
+    #[inline(never)]
+    fn key_of(&mut self, prefix: &str, key: &str) -> &mut Sink<'w> {
+        self.next();
+        self.out.text("\"").text(prefix).text(key).text("\":")
+    }
+
+    #[inline(never)]
+    pub(super) fn number(&mut self, key: &str, number: u64) {
+        self.key(key).number(number);
     }
 
     /// A number, its key in two pieces.
-    pub(super) fn count(&mut self, key: &str, name: &str, number: u64) -> Result {
-        self.key(&[key, name])?;
-        decimal(self.out, number, 1)
+    pub(super) fn count(&mut self, prefix: &str, name: &str, number: u64) {
+        self.key_of(prefix, name).number(number);
     }
 
     /// A number, unless it is 0, which stands for an unknown one.
-    pub(super) fn known_number(&mut self, key: &str, number: u64) -> Result {
-        match number {
-            0 => Ok(()),
-            number => self.number(key, number),
+    #[inline(never)]
+    pub(super) fn known_number(&mut self, key: &str, number: u64) {
+        if number != 0 {
+            self.number(key, number);
         }
     }
 
-    /// `"KEY":true`, the key in pieces.
-    pub(super) fn mark(&mut self, key: &[&str]) -> Result {
-        self.key(key)?;
-        self.out.write_str("true")
+    /// `"KEY":true`, the key in two pieces.
+    #[inline(never)]
+    pub(super) fn mark(&mut self, prefix: &str, name: &str) {
+        self.key_of(prefix, name).text("true");
     }
 
-    pub(super) fn text(&mut self, key: &str, text: &str) -> Result {
-        self.string(key, &[text.as_bytes()])
+    #[inline(never)]
+    pub(super) fn text(&mut self, key: &str, text: &str) {
+        self.string(key, text.as_bytes());
     }
 
-    /// A string in pieces, each of them whole characters.
-    pub(super) fn string(&mut self, key: &str, pieces: &[&[u8]]) -> Result {
-        self.key(&[key])?;
-        quoted(self.out, pieces)
+    #[inline(never)]
+    pub(super) fn string(&mut self, key: &str, bytes: &[u8]) {
+        quoted(self.key(key), bytes);
     }
 
     /// The same for bytes that may be unknown.
-    pub(super) fn optional_string(&mut self, key: &str, bytes: Option<&[u8]>) -> Result {
-        match bytes {
-            Some(bytes) => self.string(key, &[bytes]),
-            None => Ok(()),
+    #[inline(never)]
+    pub(super) fn optional_string(&mut self, key: &str, bytes: Option<&[u8]>) {
+        if let Some(bytes) = bytes {
+            self.string(key, bytes);
         }
     }
 
-    /// A string whose NULs are written as spaces.
-    pub(super) fn joined(&mut self, key: &str, block: &[u8]) -> Result {
-        self.key(&[key])?;
-        self.out.write_char('"')?;
-        for (number, piece) in block.split(|&byte| byte == 0).enumerate() {
-            if number > 0 {
-                self.out.write_char(' ')?;
-            }
-            escaped(self.out, piece)?;
+    /// A program's path and its name, if it is known.
+    #[inline(never)]
+    pub(super) fn program(&mut self, prefix: &str, path: Option<&Path<'_>>) {
+        if let Some(path) = path {
+            let out = self.key_of(prefix, "executable");
+            out.text("\"").path(path, Form::Json).text("\"");
+            quoted(self.key_of(prefix, "name"), path.name);
         }
-        self.out.write_char('"')
     }
 
-    /// A string that `write` writes, without anything to escape.
-    pub(super) fn written(
-        &mut self,
-        key: &str,
-        write: impl FnOnce(&mut dyn Write) -> Result,
-    ) -> Result {
-        self.key(&[key])?;
-        self.out.write_char('"')?;
-        write(self.out)?;
-        self.out.write_char('"')
+    pub(super) fn rule(&mut self, key: &str, id: &RuleId<'_>) {
+        self.key(key).text("\"").rule(id, Form::Json).text("\"");
     }
 
-    pub(super) fn time(&mut self, key: &str, time_ms: u64) -> Result {
-        self.written(key, |out| write_time(out, time_ms))
+    /// A number as a string.
+    pub(super) fn number_text(&mut self, key: &str, number: u64) {
+        self.key(key).text("\"").number(number).text("\"");
     }
 
-    pub(super) fn strings<'a>(
-        &mut self,
-        key: &str,
-        strings: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result {
-        self.key(&[key])?;
-        self.out.write_char('[')?;
-        for (number, string) in strings.into_iter().enumerate() {
-            if number > 0 {
-                self.out.write_char(',')?;
-            }
-            quoted(self.out, &[string])?;
-        }
-        self.out.write_char(']')
+    #[inline(never)]
+    pub(super) fn time(&mut self, key: &str, time_ms: u64) {
+        let out = self.key(key).text("\"");
+        write_time(out, time_ms);
+        out.text("\"");
+    }
+
+    /// Begins a list. Its [items](Self::item) follow, then its [end](Self::end_list).
+    #[inline(never)]
+    pub(super) fn list(&mut self, key: &str) {
+        self.key(key);
+        self.open("[");
+    }
+
+    #[inline(never)]
+    pub(super) fn item(&mut self, item: &[u8]) {
+        self.next();
+        quoted(&mut self.out, item);
+    }
+
+    pub(super) fn end_list(&mut self) {
+        self.close("]");
+    }
+
+    /// A list of one.
+    #[inline(never)]
+    pub(super) fn only(&mut self, key: &str, item: &str) {
+        self.list(key);
+        self.item(item.as_bytes());
+        self.end_list();
     }
 
     /// The items of a text that `keep` takes, spaces around them left out; nothing if there are none.
-    pub(super) fn items(
-        &mut self,
-        key: &str,
-        text: &str,
-        separator: u8,
-        keep: fn(&[u8]) -> bool,
-    ) -> Result {
-        let items = text.as_bytes().split(|&byte| byte == separator);
-        let mut items = items
-            .map(<[u8]>::trim_ascii)
-            .filter(|item| !item.is_empty() && keep(item))
-            .peekable();
-        match items.peek() {
-            Some(_) => self.strings(key, items),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn objects<T>(
-        &mut self,
-        key: &str,
-        items: &[T],
-        write: impl Fn(&mut Object<'_>, &T) -> Result,
-    ) -> Result {
-        self.key(&[key])?;
-        self.out.write_char('[')?;
-        for (number, item) in items.iter().enumerate() {
-            if number > 0 {
-                self.out.write_char(',')?;
+    #[inline(never)]
+    pub(super) fn items(&mut self, key: &str, text: &str, separator: u8, keep: fn(&[u8]) -> bool) {
+        let mut begun = false;
+        for item in text.as_bytes().split(|&byte| byte == separator) {
+            let item = item.trim_ascii();
+            if item.is_empty() || !keep(item) {
+                continue;
             }
-            let mut object = Object::begin(self.out)?;
-            write(&mut object, item)?;
-            object.end()?;
-        }
-        self.out.write_char(']')
-    }
-}
-
-fn quoted(out: &mut dyn Write, pieces: &[&[u8]]) -> Result {
-    out.write_char('"')?;
-    for piece in pieces {
-        escaped(out, piece)?;
-    }
-    out.write_char('"')
-}
-
-fn escaped(out: &mut dyn Write, bytes: &[u8]) -> Result {
-    for chunk in bytes.utf8_chunks() {
-        escaped_text(out, chunk.valid())?;
-        if !chunk.invalid().is_empty() {
-            out.write_char(char::REPLACEMENT_CHARACTER)?;
-        }
-    }
-    Ok(())
-}
-
-/// Also escapes what JSON allows but a terminal that shows the line would obey.
-fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
-    let mut rest = text;
-    let special = |c: char| matches!(c, '"' | '\\') || is_treacherous(c);
-    while let Some((place, c)) = rest.char_indices().find(|&(_, c)| special(c)) {
-        let (plain, from) = rest.split_at_checked(place).unwrap_or((rest, ""));
-        out.write_str(plain)?;
-        match c {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            // Between the arguments that a command line joins: no argument holds one.
-            '\0' => out.write_char(' ')?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.write_str("\\u")?;
-                    hex(out, (*unit).into(), 4)?;
-                }
+            if !begun {
+                self.list(key);
             }
+            begun = true;
+            self.item(item);
         }
-        rest = from.get(c.len_utf8()..).unwrap_or("");
+        if begun {
+            self.end_list();
+        }
     }
-    out.write_str(rest)
+
+    /// A list of objects, the members of each written by `write`; nothing if there are none.
+    pub(super) fn objects<T>(&mut self, key: &str, items: &[T], write: impl Fn(&mut Self, &T)) {
+        if items.is_empty() {
+            return;
+        }
+        self.list(key);
+        for item in items {
+            self.next();
+            self.open("{");
+            write(self, item);
+            self.close("}");
+        }
+        self.end_list();
+    }
+}
+
+#[inline(never)]
+fn quoted(out: &mut Sink<'_>, bytes: &[u8]) {
+    out.text("\"").escaped(bytes, Form::Json).text("\"");
 }
 
 #[cfg(test)]
@@ -209,11 +201,11 @@ mod tests {
     use std::string::String;
 
     use super::*;
+    use crate::ecs::sink::is_treacherous;
+    use crate::ecs::sink::tests::written;
 
     fn string(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        quoted(&mut out, &[bytes]).unwrap();
-        out
+        written(|out| quoted(out, bytes))
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use core::fmt::{Result, Write};
 
-use super::digits::{decimal, hex};
+use super::sink::{Form, Sink};
 use super::time::write_time;
-use crate::alert::{Alert, Flags, Path, RuleId, RuleInfo};
+use crate::alert::{Alert, Flags, Path, RuleInfo};
 use crate::event::Block;
 
 /// Writes an alert as a line of text, without a line feed:
@@ -26,163 +26,124 @@ use crate::event::Block;
 ///
 /// Those of `out`.
 pub fn write_text(out: &mut dyn Write, alert: &Alert<'_>, rule: Option<&RuleInfo<'_>>) -> Result {
-    write_time(out, alert.time_ms)?;
-    out.write_char(' ')?;
-    out.write_str(alert.severity.name())?;
-    out.write_char(' ')?;
-    match (rule.map(|rule| rule.name), alert.rule) {
-        (Some(text), _) | (None, RuleId::Text(text)) => escaped(out, text.as_bytes())?,
-        (None, uuid) => uuid.write(out)?,
+    let mut line = Sink::new(out);
+    let out = &mut line;
+    write_time(out, alert.time_ms);
+    out.text(" ").text(alert.severity.name()).text(" ");
+    match rule {
+        Some(rule) => out.escaped(rule.name.as_bytes(), Form::Text),
+        None => out.rule(&alert.rule, Form::Text),
     }
-    out.write_str(": ")?;
-    if let Some(parent) = alert.parent.executable {
-        word(out, &[parent.name])?;
-        out.write_str(" -> ")?;
+    .text(": ");
+    let parent = alert.parent.executable.as_ref();
+    if let Some(parent) = parent {
+        word(out, parent.name);
+        out.text(" -> ");
     }
-    command(out, alert)?;
-    out.write_str(" (")?;
-    out.write_str(alert.action.name())?;
-    if let Some(path) = alert.executable {
-        out.write_str(" of ")?;
-        word(out, &[path.directory, path.name])?;
+    command(out, alert);
+    out.text(" (").text(alert.action.name());
+    if let Some(path) = &alert.executable {
+        out.text(" of ");
+        path_word(out, path);
     }
-    out.write_str(", pid ")?;
-    decimal(out, alert.pid.into(), 1)?;
+    out.text(", pid ").number(alert.pid.into());
     if let Some(uid) = alert.uid {
-        out.write_str(", uid ")?;
-        decimal(out, uid.into(), 1)?;
+        out.text(", uid ").number(uid.into());
     }
     if let Some(cwd) = alert.cwd {
-        out.write_str(", in ")?;
-        word(out, &[cwd])?;
+        out.text(", in ");
+        word(out, cwd);
     }
-    out.write_str("; by ")?;
-    match alert.parent.executable {
-        Some(Path { directory, name }) => word(out, &[directory, name])?,
-        None => out.write_str("unknown")?,
+    out.text("; by ");
+    match parent {
+        Some(path) => path_word(out, path),
+        None => known_word(out, b""),
     }
-    out.write_char(' ')?;
-    decimal(out, alert.parent.pid.into(), 1)?;
+    out.text(" ").number(alert.parent.pid.into());
     for ancestor in &alert.ancestors {
-        out.write_str(" < ")?;
-        match ancestor.name {
-            b"" => out.write_str("unknown")?,
-            name => word(out, &[name])?,
-        }
-        out.write_char(' ')?;
-        decimal(out, ancestor.pid.into(), 1)?;
+        out.text(" < ");
+        known_word(out, ancestor.name);
+        out.text(" ").number(ancestor.pid.into());
     }
-    for (number, term) in alert.terms.iter().enumerate() {
-        out.write_str(if number == 0 { "; new: " } else { ", " })?;
-        word(out, &[term])?;
+    let mut before = "; new: ";
+    for term in &alert.terms {
+        out.text(core::mem::replace(&mut before, ", "));
+        word(out, term);
     }
     if let Some(arg) = alert.matched_arg {
-        out.write_str("; matched: ")?;
-        word(out, &[arg.bytes])?;
+        out.text("; matched: ");
+        word(out, arg.bytes);
     }
-    for (number, stage) in alert.stages.iter().enumerate() {
-        out.write_str(if number == 0 { "; after pid " } else { ", " })?;
-        decimal(out, stage.pid.into(), 1)?;
+    before = "; after pid ";
+    for stage in &alert.stages {
+        let before = core::mem::replace(&mut before, ", ");
+        out.text(before).number(stage.pid.into());
     }
-    let mut separator = "; ";
+    before = "; ";
     for (mark, name) in &Flags::NAMES {
         if alert.flags.contains(*mark) {
-            out.write_str(separator)?;
-            out.write_str(name)?;
-            separator = ", ";
+            out.text(core::mem::replace(&mut before, ", ")).text(name);
         }
     }
-    out.write_char(')')?;
-    match rule {
-        Some(rule) if !rule.author.is_empty() => {
-            out.write_str(" (author ")?;
-            escaped(out, rule.author.as_bytes())?;
-            out.write_char(')')
-        }
-        _ => Ok(()),
+    out.text(")");
+    if let Some(rule) = rule.filter(|rule| !rule.author.is_empty()) {
+        let author = rule.author.as_bytes();
+        out.text(" (author ").escaped(author, Form::Text).text(")");
     }
+    line.end()
 }
 
 /// The arguments, or the program's name if they are not known.
-fn command(out: &mut dyn Write, alert: &Alert<'_>) -> Result {
+fn command(out: &mut Sink<'_>, alert: &Alert<'_>) {
     if alert.args.is_empty() {
-        return match alert.executable {
-            Some(path) => word(out, &[path.name]),
-            None => out.write_str("unknown"),
-        };
-    }
-    for (number, arg) in Block::new(alert.args).enumerate() {
-        if number > 0 {
-            out.write_char(' ')?;
+        match &alert.executable {
+            Some(path) => word(out, path.name),
+            None => known_word(out, b""),
         }
-        word(out, &[arg])?;
+        return;
     }
-    match usize::try_from(alert.args_len) {
-        Ok(length) if length <= alert.args.len() => Ok(()),
-        _ => out.write_str(" ..."),
+    let mut before = "";
+    for arg in Block::new(alert.args) {
+        out.text(core::mem::replace(&mut before, " "));
+        word(out, arg);
+    }
+    if usize::try_from(alert.args_len).is_ok_and(|length| length > alert.args.len()) {
+        out.text(" ...");
+    }
+}
+
+/// A word, or what is said if there is none.
+#[inline(never)]
+fn known_word(out: &mut Sink<'_>, bytes: &[u8]) {
+    match bytes {
+        b"" => {
+            out.text("unknown");
+        }
+        bytes => word(out, bytes),
     }
 }
 
 /// One word, in quotes unless it is plain.
-fn word(out: &mut dyn Write, pieces: &[&[u8]]) -> Result {
-    let plain = pieces.iter().any(|piece| !piece.is_empty())
-        && pieces.iter().all(|piece| piece.iter().all(is_plain));
-    if !plain {
-        out.write_char('"')?;
-    }
-    for piece in pieces {
-        escaped(out, piece)?;
-    }
-    if !plain {
-        out.write_char('"')?;
-    }
-    Ok(())
+#[inline(never)]
+fn word(out: &mut Sink<'_>, bytes: &[u8]) {
+    let directory = &[];
+    let name = bytes;
+    path_word(out, &Path { directory, name });
 }
 
-fn is_plain(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/._-+=:@%~".contains(byte)
+/// The same of a path.
+#[inline(never)]
+fn path_word(out: &mut Sink<'_>, path: &Path<'_>) {
+    let mut bytes = path.bytes();
+    let quote = match bytes.clone().next() {
+        Some(_) if bytes.all(is_plain) => "",
+        _ => "\"",
+    };
+    out.text(quote).path(path, Form::Text).text(quote);
 }
 
-fn escaped(out: &mut dyn Write, bytes: &[u8]) -> Result {
-    for chunk in bytes.utf8_chunks() {
-        escaped_text(out, chunk.valid())?;
-        for byte in chunk.invalid() {
-            out.write_str("\\x")?;
-            hex(out, (*byte).into(), 2)?;
-        }
-    }
-    Ok(())
-}
-
-fn escaped_text(out: &mut dyn Write, text: &str) -> Result {
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.write_char('\\')?;
-                out.write_char(c)?;
-            }
-            '\0' => out.write_char(' ')?,
-            '\n' => out.write_str("\\n")?,
-            '\t' => out.write_str("\\t")?,
-            c if is_treacherous(c) => {
-                out.write_str("\\u{")?;
-                hex(out, u32::from(c), 1)?;
-                out.write_char('}')?;
-            }
-            c => out.write_char(c)?,
-        }
-    }
-    Ok(())
-}
-
-/// Control characters, and the format characters of Unicode that are not seen but change
-/// how or in which order others are.
-pub(super) fn is_treacherous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/._-+=:@%~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -190,11 +151,10 @@ mod tests {
     use std::string::String;
 
     use super::*;
+    use crate::ecs::sink;
 
     fn written(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        word(&mut out, &[bytes]).unwrap();
-        out
+        sink::tests::written(|out| word(out, bytes))
     }
 
     #[test]

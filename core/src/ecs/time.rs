@@ -1,22 +1,20 @@
 //! Points in time as ISO 8601 says them, without a calendar library.
 
-use core::fmt::{Result, Write};
-
-use super::digits::decimal;
+use super::sink::Sink;
 
 /// The last millisecond of the year 9999, the last that ISO 8601 writes in four digits.
 const LAST_MS: u64 = 253_402_300_799_999;
 
+const DAY_MS: u64 = 86_400_000;
+
 /// Writes a time in milliseconds since 1970 UTC as `2026-01-31T23:59:59.999Z`. Times after
 /// the year 9999 become its last millisecond.
-///
-/// # Errors
-///
-/// Those of `out`.
-pub fn write_time(out: &mut dyn Write, time_ms: u64) -> Result {
+#[inline(never)]
+pub(super) fn write_time(out: &mut Sink<'_>, time_ms: u64) {
     let time_ms = time_ms.min(LAST_MS);
-    let (seconds, ms) = (time_ms / 1000, time_ms % 1000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // What is left has 22 and 27 bits.
+    let (days, ms) = ((time_ms / DAY_MS) as u32, (time_ms % DAY_MS) as u32);
+    let (second, ms) = (ms / 1000, ms % 1000);
     let (year, month, day) = date(days);
     for (number, digits, separator) in [
         (year, 4, '-'),
@@ -27,14 +25,12 @@ pub fn write_time(out: &mut dyn Write, time_ms: u64) -> Result {
         (second % 60, 2, '.'),
         (ms, 3, 'Z'),
     ] {
-        decimal(out, number, digits)?;
-        out.write_char(separator)?;
+        out.digits(number.into(), 10, digits).char(separator);
     }
-    Ok(())
 }
 
 /// Year, month and day of a day counted from 1970-01-01.
-fn date(days: u64) -> (u64, u64, u64) {
+fn date(days: u32) -> (u32, u32, u32) {
     // Counted from a 1 March of a year divisible by 400, the leap day comes last in its
     // year, and a month's first day is a linear function of its number.
     let days = days + 719_468;
@@ -57,11 +53,10 @@ mod tests {
     use std::string::String;
 
     use super::*;
+    use crate::ecs::sink::tests::written;
 
     fn time(time_ms: u64) -> String {
-        let mut out = String::new();
-        write_time(&mut out, time_ms).unwrap();
-        out
+        written(|out| write_time(out, time_ms))
     }
 
     #[test]
@@ -80,12 +75,12 @@ mod tests {
     #[test]
     fn every_day_to_the_year_9999() {
         let mut counted = (1970, 1, 1);
-        for days in 0..=LAST_MS / 86_400_000 {
+        for days in 0..=(LAST_MS / DAY_MS) as u32 {
             assert_eq!(date(days), counted);
             let (year, month, day) = counted;
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let length = match month {
-                2 => 28 + u64::from(leap),
+                2 => 28 + u32::from(leap),
                 4 | 6 | 9 | 11 => 30,
                 _ => 31,
             };

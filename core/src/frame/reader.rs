@@ -1,7 +1,8 @@
 //! Finds the records in a stream of frames.
 
-use super::{CHECKSUM, CRC, DELIMITER, cobs};
-use crate::alert::{Record, STREAM_VERSION};
+use super::{CHECKSUM, DELIMITER, cobs};
+use crate::alert::{self, Record, STREAM_VERSION};
+use crate::crc::crc32;
 
 /// What a stream holds. `offset` counts the bytes of the stream before the frame's first
 /// byte behind its delimiter.
@@ -51,6 +52,7 @@ pub struct Frames<'b> {
 impl<'b> Frames<'b> {
     /// A reader that collects frames in `buffer`. One that does not fit is taken for
     /// corrupt: give it [`super::MAX_FRAME`] bytes, or more to be ready for later versions.
+    #[inline(never)]
     pub fn new(buffer: &'b mut [u8]) -> Self {
         Self {
             buffer,
@@ -120,34 +122,21 @@ impl<'b> Frames<'b> {
                 len: length,
             };
         };
-        if kind == HEADER {
-            self.newer = newer(payload);
+        if let Some(version) = alert::version(payload) {
+            self.newer = version > STREAM_VERSION;
         }
-        // Bytes behind the record are fields of a later version.
-        match postcard::take_from_bytes::<Record<'_>>(payload) {
-            Ok((record, _)) if !self.newer => Item::Record { offset, record },
+        match alert::decode(payload) {
+            Some(record) if !self.newer => Item::Record { offset, record },
             _ => Item::Unknown { offset, kind },
         }
     }
 }
 
-/// The kind of [`Record::Header`].
-const HEADER: u32 = 0;
-
 /// Kind and payload of a frame if its checksum is right.
 fn intact(frame: &mut [u8]) -> Option<(u32, &[u8])> {
     let (payload, checksum) = cobs::decode(frame)?.split_last_chunk::<CHECKSUM>()?;
-    if CRC.checksum(payload) != u32::from_le_bytes(*checksum) {
+    if crc32(&[payload]) != u32::from_le_bytes(*checksum) {
         return None;
     }
-    let (kind, _) = postcard::take_from_bytes(payload).ok()?;
-    Some((kind, payload))
-}
-
-/// Whether a header's version, its first field, is later than ours.
-fn newer(payload: &[u8]) -> bool {
-    match postcard::take_from_bytes::<(u32, u16)>(payload) {
-        Ok(((_, version), _)) => version > STREAM_VERSION,
-        Err(_) => true,
-    }
+    Some((alert::kind(payload)?, payload))
 }

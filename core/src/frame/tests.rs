@@ -7,8 +7,7 @@ use std::vec::Vec;
 use super::*;
 use crate::alert::samples::{demo, header, health, last_stage, least, rule};
 use crate::alert::{
-    ARGS_LIMIT, Action, Header, NAME_LIMIT, PATH_LIMIT, ProcessEvent, REFERENCES_LIMIT,
-    STREAM_VERSION, TEXT_LIMIT,
+    ARGS_LIMIT, Header, NAME_LIMIT, PATH_LIMIT, REFERENCES_LIMIT, STREAM_VERSION, TEXT_LIMIT,
 };
 
 fn frame(record: &Record<'_>) -> Vec<u8> {
@@ -166,27 +165,6 @@ fn small_stream() -> ([Vec<u8>; 3], [Record<'static>; 3]) {
         }),
     ];
     (records.each_ref().map(frame), records)
-}
-
-#[test]
-fn events_travel_as_postcard() {
-    let event = ProcessEvent {
-        action: Action::Fork,
-        time_ms: 1_767_225_601_234,
-        pid: 7,
-        tid: 8,
-        ppid: 6,
-        executable: Some(b"/usr/bin/env"),
-        args: b"env\0-i\0",
-        args_len: 7,
-        cwd: None,
-        uid: Some(1000),
-        parent_executable: Some(b"/bin/sh"),
-        complete: true,
-    };
-    let mut buffer = [0; 64];
-    let bytes = postcard::to_slice(&event, &mut buffer).unwrap();
-    assert_eq!(postcard::from_bytes(bytes), Ok(event));
 }
 
 mod damage;

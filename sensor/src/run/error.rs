@@ -40,7 +40,8 @@ impl Error {
         match self {
             Self::Start(error) => say("cannot start: ").error(error),
             Self::Child(error) => say("cannot start a child: ").error(error),
-            Self::Problem(problem) => say(problem.text())
+            Self::Problem(problem) => say("")
+                .long(problem.text())
                 .text("\n`peewit check` says what this kernel and these privileges allow"),
             Self::Rules(error) => error.tell(say("rules ").printable(path(Name::Rules)).text(": ")),
             Self::Events(error) => say("events ")

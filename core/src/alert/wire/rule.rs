@@ -1,13 +1,8 @@
 //! A rule and its id on the wire.
 
-use core::fmt;
-
-use serde::de::{SeqAccess, Visitor};
-use serde::ser::SerializeTuple;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::{Fields, Out, U8, bytes, variant};
-use crate::alert::cut::{cut_items, cut_text};
+use super::fields::{Fields, Out};
+use super::{U8, bytes};
+use crate::alert::cut::cut_items;
 use crate::alert::rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };
@@ -24,28 +19,24 @@ pub const MAX_RULE_ENCODED: usize = U8
     + bytes(TAGS_LIMIT)
     + bytes(REFERENCES_LIMIT);
 
-/// Puts a rule's id, a text that was cut already.
-pub(super) fn put_id<S: SerializeTuple>(out: &mut Out<S>, id: RuleId<'_>) {
+/// Puts a rule's id.
+pub(super) fn put_id(out: &mut Out<'_>, id: &RuleId<'_>) {
     match id {
         RuleId::Uuid(uuid) => {
-            out.put(&0u8);
-            uuid.iter().for_each(|byte| out.put(byte));
+            out.byte(0);
+            out.raw(uuid);
         }
         RuleId::Text(text) => {
-            out.put(&1u8);
-            out.put(text.as_bytes());
+            out.byte(1);
+            out.text(text, TEXT_LIMIT);
         }
     }
 }
 
 /// Takes a rule's id.
-pub(super) fn id<'de, A: SeqAccess<'de>>(fields: &mut Fields<'_, A>) -> RuleId<'de> {
-    match fields.next() {
-        0u8 => {
-            let mut uuid = [0; 16];
-            uuid.iter_mut().for_each(|byte| *byte = fields.next());
-            RuleId::Uuid(uuid)
-        }
+pub(super) fn take_id<'a>(fields: &mut Fields<'a>) -> RuleId<'a> {
+    match fields.byte() {
+        0 => RuleId::Uuid(fields.array()),
         kind => {
             fields.failed |= kind != 1;
             RuleId::Text(fields.text())
@@ -53,59 +44,30 @@ pub(super) fn id<'de, A: SeqAccess<'de>>(fields: &mut Fields<'_, A>) -> RuleId<'
     }
 }
 
-impl Serialize for RuleInfo<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = Out {
-            inner: serializer.serialize_tuple(usize::MAX)?,
-            result: Ok(()),
-        };
-        put_id(
-            &mut out,
-            match self.id {
-                RuleId::Text(text) => RuleId::Text(cut_text(text, TEXT_LIMIT)),
-                uuid => uuid,
-            },
-        );
-        out.put(&(self.severity as u8));
-        out.put(cut_text(self.name, NAME_LIMIT).as_bytes());
-        out.put(cut_text(self.author, AUTHOR_LIMIT).as_bytes());
-        for (items, separator, limit) in [
-            (self.attack, b' ', ATTACK_LIMIT),
-            (self.tags, b',', TAGS_LIMIT),
-            (self.references, b' ', REFERENCES_LIMIT),
-        ] {
-            out.put(cut_items(items, separator, limit).as_bytes());
-        }
-        out.end()
-    }
+pub(super) fn put(out: &mut Out<'_>, rule: &RuleInfo<'_>) {
+    put_id(out, &rule.id);
+    out.byte(rule.severity as u8);
+    out.text(rule.name, NAME_LIMIT);
+    out.text(rule.author, AUTHOR_LIMIT);
+    put_items(out, rule.attack, b' ', ATTACK_LIMIT);
+    put_items(out, rule.tags, b',', TAGS_LIMIT);
+    put_items(out, rule.references, b' ', REFERENCES_LIMIT);
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for RuleInfo<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_tuple(usize::MAX, RuleFields)
-    }
+#[inline(never)]
+fn put_items(out: &mut Out<'_>, items: &str, separator: u8, limit: usize) {
+    out.bytes(cut_items(items, separator, limit).as_bytes());
 }
 
-struct RuleFields;
-
-impl<'de> Visitor<'de> for RuleFields {
-    type Value = RuleInfo<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a rule")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Fields::new(&mut fields);
-        let rule = RuleInfo {
-            id: id(&mut fields),
-            severity: variant(&mut fields, &Severity::ALL),
-            name: fields.text(),
-            author: fields.text(),
-            attack: fields.text(),
-            tags: fields.text(),
-            references: fields.text(),
-        };
-        fields.end(rule)
+#[inline(never)]
+pub(super) fn take<'a>(fields: &mut Fields<'a>) -> RuleInfo<'a> {
+    RuleInfo {
+        id: take_id(fields),
+        severity: fields.variant(&Severity::ALL),
+        name: fields.text(),
+        author: fields.text(),
+        attack: fields.text(),
+        tags: fields.text(),
+        references: fields.text(),
     }
 }

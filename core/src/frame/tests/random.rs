@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::{
-    ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent, Path, RuleId, STAGES, Severity, Stage,
-    TERMS,
+    ANCESTORS, Action, Alert, Ancestor, Flags, MatchedArg, Parent, Path, RuleId, STAGES, Severity,
+    Stage, TERMS,
 };
 
 type OwnedPath = Option<(Vec<u8>, Vec<u8>)>;

@@ -1,6 +1,7 @@
 //! Frames of later versions, and intact ones that make no sense.
 
 use super::*;
+use crate::alert;
 
 #[test]
 fn later_versions_are_skipped() {
@@ -15,7 +16,7 @@ fn later_versions_are_skipped() {
     assert_eq!(read(&framed(&[]), 5), [corrupt(1, 5)]);
     // Fields that we do not know, behind those that we do, the last of them (stages) empty.
     let mut payload = [0; MAX_FRAME];
-    let length = postcard::to_slice(&records[1], &mut payload).unwrap().len();
+    let length = alert::encode(&records[1], &mut payload).unwrap();
     payload[length + 1] = 9;
     assert_eq!(
         read(&framed(&payload[..length + 2]), 5),
@@ -45,9 +46,7 @@ fn later_versions_are_skipped() {
 #[test]
 fn references_to_nothing_are_not_read() {
     let mut payload = [0; MAX_FRAME];
-    let length = postcard::to_slice(&Record::Alert(least()), &mut payload)
-        .unwrap()
-        .len();
+    let length = alert::encode(&Record::Alert(least()), &mut payload).unwrap();
     let payload = &payload[..length];
     // kind, sequence, rule (2), severity, risk score: then the number of terms.
     assert_eq!(payload[6], 0);

@@ -1,8 +1,11 @@
-//! Compiles the rules that ship with peewit to the pack that is built into the sensor.
+//! Compiles the rules that ship with peewit to the pack that is built into the sensor, and squeezes its texts.
 
-use std::path::PathBuf;
+mod squeeze;
+mod texts;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use peewit_compiler::assemble;
 use peewit_compiler::sigma::mapping::Mapping;
@@ -11,21 +14,36 @@ use peewit_compiler::source::Sources;
 /// The build number of the pack: raised with each release whose rules differ.
 const BUILD: u32 = 1;
 
+/// What the sensor says at length.
+const TEXTS: &str = "texts.txt";
+
 fn main() -> ExitCode {
     let rules = PathBuf::from("../rules");
     println!("cargo::rerun-if-changed={}", rules.display());
+    println!("cargo::rerun-if-changed={TEXTS}");
     without_unwinding();
     let out = env::var_os("OUT_DIR")
         .map(PathBuf::from)
-        .unwrap_or_default()
-        .join("default.pack");
+        .unwrap_or_default();
+    if let Err(error) = texts::write(Path::new(TEXTS), &out) {
+        return fail(&format!("{TEXTS}: {error}"));
+    }
+    let out = out.join("default.pack");
     match compile(&rules) {
-        Ok(pack) => match fs::write(&out, pack) {
+        Ok(pack) => match write(&pack, &out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("{}: {error}", out.display())),
         },
         Err(error) => fail(&error),
     }
+}
+
+/// Writes the pack in a shorter form, its length in front.
+fn write(pack: &[u8], out: &Path) -> io::Result<()> {
+    let length = u32::try_from(pack.len()).map_err(io::Error::other)?;
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend(squeeze::squeeze(pack));
+    fs::write(out, bytes)
 }
 
 /// A panic ends the sensor: nobody unwinds its stack, and the tables for it would be an eighth of the binary. Only the
@@ -38,6 +56,7 @@ fn without_unwinding() {
             .unwrap_or_default()
             .join("link.ld");
         println!("cargo::rustc-link-arg-bins=--strip-all");
+        println!("cargo::rustc-link-arg-bins=-znosectionheader");
         // Functions of the same code are one.
         println!("cargo::rustc-link-arg-bins=--icf=all");
         println!("cargo::rustc-link-arg-bins=--no-eh-frame-hdr");
