@@ -20,6 +20,8 @@ pub(crate) struct FieldIndex<'a> {
     pub automata: [Automaton<'a>; AUTOMATA],
     pub ranges: u16,
     pub range_count: u16,
+    /// Which automata there are, a bit each.
+    present: u8,
     /// For each automaton [`Automaton::first_bytes`].
     first_bytes: [u64; AUTOMATA],
 }
@@ -30,14 +32,17 @@ impl FieldIndex<'_> {
     pub fn automata_for(&self, value: &[u8]) -> impl Iterator<Item = (usize, &Automaton<'_>)> {
         let bit = |byte: Option<&u8>| byte.map_or(u64::MAX, |byte| 1 << (byte % 64));
         let (first, last) = (bit(value.first()), bit(value.last()));
-        let automata = self.automata.iter().zip(&self.first_bytes).enumerate();
-        automata.filter_map(move |(slot, (automaton, bytes))| {
-            let bit = if place(slot) == Place::Reversed {
-                last
-            } else {
-                first
-            };
-            (bytes & bit != 0).then_some((slot, automaton))
+        let mut left = self.present;
+        core::iter::from_fn(move || {
+            while left != 0 {
+                let slot = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let bit = if place(slot) == Place::Reversed { last } else { first };
+                if self.first_bytes.get(slot)? & bit != 0 {
+                    return Some((slot, self.automata.get(slot)?));
+                }
+            }
+            None
         })
     }
 
@@ -187,7 +192,9 @@ impl<'a> Pack<'a> {
             let words = self.words.get(start..start.checked_add(count)?)?;
             *automaton = Automaton::new(words, place(slot));
         }
+        let present = (0..AUTOMATA).filter(|&slot| !automata[slot].is_empty());
         Some(FieldIndex {
+            present: present.fold(0, |present, slot| present | 1 << slot),
             first_bytes: core::array::from_fn(|slot| automata[slot].first_bytes(folds(slot))),
             automata,
             field: Field::from_number(record[0])?,
