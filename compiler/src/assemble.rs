@@ -21,6 +21,7 @@ use crate::dfa;
 use crate::expr::{Test, Token, encode};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
+use crate::typical;
 
 /// Why rules do not fit into a pack together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,7 +276,7 @@ impl Writer {
         if let Tried::Inside(_) = tried {
             let literal: Vec<u8> = tokens.iter().filter_map(byte).collect();
             bounded("bytes of a literal", literal.len(), glob::MAX_LONG)?;
-            return self.glob_record(&literal, fold, tried, numbers);
+            return self.glob_record(&literal, fold, tried, None, numbers);
         }
         let pattern = encode(tokens);
         if let Err(error) = glob::validate(&pattern) {
@@ -292,7 +293,11 @@ impl Writer {
                 glob::MAX_POSITIONS
             )));
         }
-        self.glob_record(&pattern, fold, tried, numbers)
+        let rarest = tokens.iter().filter_map(byte).min_by(|one, other| {
+            let share = |byte| typical::byte(byte);
+            share(*one).total_cmp(&share(*other))
+        });
+        self.glob_record(&pattern, fold, tried, rarest, numbers)
     }
 
     fn glob_record(
@@ -300,6 +305,7 @@ impl Writer {
         pattern: &[u8],
         fold: bool,
         tried: Tried,
+        rarest: Option<u8>,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
         bounded("bytes of a pattern", pattern.len(), pack::MAX_GLOB_LEN)?;
@@ -311,7 +317,7 @@ impl Writer {
             (u32::MAX >> pack::GLOB_LEN_BITS) as usize,
         )?;
         let (slot, tried) = match tried {
-            Tried::Rest => (NO_SLOT, 0),
+            Tried::Rest => (rarest.map_or(NO_SLOT, u16::from), 0),
             Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
             Tried::Inside(read) => (read, pack::GLOB_INSIDE),
         };

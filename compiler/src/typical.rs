@@ -109,10 +109,10 @@ pub fn breadth(field: Option<Field>, pattern: &Pattern) -> f64 {
         .filter(|value| glob::matches(&text, value, reading));
     let floats = pattern.tokens.first() == Some(&Token::Run);
     let bytes = pattern.tokens.iter().filter_map(|token| match token {
-        Token::Byte(byte) => Some(byte.to_ascii_lowercase()),
+        Token::Byte(byte) => Some(self::byte(*byte)),
         Token::Run | Token::One => None,
     });
-    let by_chance: f64 = bytes.map(|byte| SHARES[usize::from(byte)]).product();
+    let by_chance: f64 = bytes.product();
     let places = if floats { PLACES } else { 1.0 };
     (by_chance * places).clamp(LEAST, 1.0) + SHARE * matching.count() as f64
 }
@@ -132,6 +132,11 @@ static SHARES: LazyLock<[f64; 256]> = LazyLock::new(|| {
         .for_each(|&byte| shares[usize::from(byte)] += 1.0);
     shares.map(|count| count / TEXT.len() as f64)
 });
+
+/// How often a byte is seen, of all.
+pub fn byte(byte: u8) -> f64 {
+    SHARES[usize::from(byte.to_ascii_lowercase())]
+}
 
 /// How often a few bytes are seen in the text of all usual values, in lower case.
 pub fn occurrences(part: &[u8]) -> usize {

@@ -5,7 +5,7 @@ use crate::automaton::Output;
 use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
-use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, NO_SLOT, Pack, folds};
+use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, MAX_BYTE, NO_SLOT, Pack, folds};
 
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
@@ -17,6 +17,7 @@ impl Engine<'_> {
             limits: self.limits,
             index,
             evaluation,
+            bytes: None,
         };
         match values {
             Values::Missing => {}
@@ -37,6 +38,8 @@ struct Search<'e, 'a> {
     limits: Limits,
     index: &'e FieldIndex<'a>,
     evaluation: &'e mut Evaluation,
+    /// Which bytes the value at hand has, once somebody has asked: see [`byte_bit`].
+    bytes: Option<u64>,
 }
 
 impl Search<'_, '_> {
@@ -52,6 +55,7 @@ impl Search<'_, '_> {
     }
 
     fn read(&mut self, value: &[u8], joined: bool) {
+        self.bytes = None;
         if core::mem::take(&mut self.evaluation.has_tried) {
             self.evaluation.tried.iter_mut().for_each(clear);
         }
@@ -93,7 +97,13 @@ impl Search<'_, '_> {
             }
             return;
         }
-        if glob.slot != NO_SLOT {
+        if !glob.whole {
+            let bits = |value: &[u8]| value.iter().fold(0, |bits, &byte| bits | byte_bit(byte));
+            let bytes = *self.bytes.get_or_insert_with(|| bits(value));
+            if glob.slot <= MAX_BYTE && bytes & byte_bit(glob.slot as u8) == 0 {
+                return;
+            }
+        } else if glob.slot != NO_SLOT {
             // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
             // one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));
@@ -132,6 +142,11 @@ impl Search<'_, '_> {
             *word |= 1 << (atom % 64);
         }
     }
+}
+
+/// A bit for a byte, the same for both cases of a letter and for NUL and space, however the value is to be read; others have it too.
+const fn byte_bit(byte: u8) -> u64 {
+    1 << ((byte & 0xDF) % 64)
 }
 
 /// Whether Elasticsearch does not index this value: a keyword of more than [`KEYWORD_LIMIT`]

@@ -85,6 +85,8 @@ pub const SINGLE_SHORT: u16 = 1 << 15;
 pub const MAX_GLOB_LEN: usize = (1 << GLOB_LEN_BITS) - 1;
 /// In a glob's record, the bits of the pattern's length; the offset stands above them.
 pub const GLOB_LEN_BITS: u32 = 11;
+/// In a glob's record, for one that is tried on what follows: a byte that must be there stands in the place of the slot.
+pub const MAX_BYTE: u16 = 0xFF;
 /// In a glob's record: it is tried for each of its outputs, not only the first.
 pub const NO_SLOT: u16 = (1 << GLOB_SLOT_BITS) - 1;
 /// In a glob's record, the bits of the slot; flags stand above them.

@@ -37,7 +37,11 @@ impl FieldIndex<'_> {
             while left != 0 {
                 let slot = left.trailing_zeros() as usize;
                 left &= left - 1;
-                let bit = if place(slot) == Place::Reversed { last } else { first };
+                let bit = if place(slot) == Place::Reversed {
+                    last
+                } else {
+                    first
+                };
                 if self.first_bytes.get(slot)? & bit != 0 {
                     return Some((slot, self.automata.get(slot)?));
                 }
@@ -80,6 +84,7 @@ pub(crate) struct Glob<'a> {
     pub pattern: &'a [u8],
     pub list: ListRef,
     pub fold: bool,
+    /// If it is neither `whole` nor `inside`, a byte without which no value matches.
     pub slot: u16,
     /// Whether it is the whole pattern, tried on the whole value.
     pub whole: bool,

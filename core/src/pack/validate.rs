@@ -72,7 +72,9 @@ impl Pack<'_> {
                     }
                     false => {
                         glob::validate(glob.pattern).is_ok()
-                            && (usize::from(glob.slot) < MAX_SLOTS || glob.slot == NO_SLOT)
+                            && (!glob.whole
+                                || usize::from(glob.slot) < MAX_SLOTS
+                                || glob.slot == NO_SLOT)
                     }
                 };
                 sound && self.is_atom_list(glob.list)
