@@ -20,7 +20,7 @@ use crate::sys::{
     device_events, lock_on_fault, open, process_id, release_stack, sleep_ms, thread_id,
 };
 use crate::text::{number, plain, say};
-use crate::{limits, rules, source, status, writer};
+use crate::{capture, limits, rules, source, status, writer};
 use error::Error;
 pub use start::pinnable;
 use start::start_writer;
@@ -290,6 +290,7 @@ impl Watch {
                 self.keeper.limit(Limits::CPUS_SHARED, !all);
             }
             if boot_ms() >= look_at {
+                capture::look_after(me);
                 self.keeper.look(me);
                 look_at = boot_ms() + u64::from(LOOK_MS);
             }
