@@ -179,35 +179,42 @@ fn storm(
 /// B9: every exec of a storm is captured with its program and its arguments.
 ///
 /// A CPU that falls idle may pull the task that the capture thread has just preempted, and let it run and
-/// end before it was read: one or two in ten thousand on idle CPUs. Such an exec is seen and counted as
-/// incomplete. `incomplete` is how many there may be.
+/// end before it was read. Such an exec is seen and counted as incomplete. `incomplete` is how many there may be
+/// in one of three storms: usually there is none, but when other work on the machine comes and goes they may be ten at a time.
 fn storm_is_captured(source: &str, hogs: usize, incomplete: usize) {
     let _turn = alone();
-    let Some((seen, _, whole, said)) = storm(source, "nop", 0, hogs) else {
-        return;
-    };
-    assert_eq!(seen, STORM, "{said}");
-    assert!(whole >= STORM - incomplete, "{whole} of {STORM}: {said}");
+    let mut last = String::new();
+    for _ in 0..3 {
+        let Some((seen, _, whole, said)) = storm(source, "nop", 0, hogs) else {
+            return;
+        };
+        assert_eq!(seen, STORM, "{said}");
+        if whole >= STORM - incomplete {
+            return;
+        }
+        last = format!("{whole} of {STORM}: {said}");
+    }
+    panic!("{last}");
 }
 
 #[test]
 fn a_storm_on_idle_cpus_is_captured_whole() {
-    storm_is_captured("connector", 0, 25);
+    storm_is_captured("connector", 0, 5);
 }
 
 #[test]
 fn a_storm_on_busy_cpus_is_captured_whole() {
-    storm_is_captured("connector", 4, 5);
+    storm_is_captured("connector", 4, 1);
 }
 
 #[test]
 fn tracepoints_capture_a_storm_on_idle_cpus_whole() {
-    storm_is_captured("perf", 0, 25);
+    storm_is_captured("perf", 0, 5);
 }
 
 #[test]
 fn tracepoints_capture_a_storm_on_busy_cpus_whole() {
-    storm_is_captured("perf", 4, 5);
+    storm_is_captured("perf", 4, 1);
 }
 
 /// The program is always known; its arguments if it lives for some hundred microseconds.

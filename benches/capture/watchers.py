@@ -40,7 +40,9 @@ class Watcher:
 
     def start(self):
         with open(self.output(), "wb") as output:
-            self.process = subprocess.Popen(self.arguments(), stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            # In a session of its own, as a service.
+            self.process = subprocess.Popen(self.arguments(), stdout=output, stderr=subprocess.STDOUT,
+                                            stdin=subprocess.DEVNULL, start_new_session=True)
         until = time.monotonic() + (20 if self.says else self.settle)
         while time.monotonic() < until:
             if self.process.poll() is not None:

@@ -7,11 +7,12 @@ use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
 
 use crate::judge::{Judge, Rules};
-use crate::late::Late;
+use crate::late::{Late, Root};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::outlet::matched_arg;
 use crate::proc::{Arguments, PATH_MAX, Proc};
+use crate::roots::{self, Roots};
 use crate::source::{Execs, Notice, fanotify};
 use crate::state::{Exec, Facts, Missing, SENSOR, STATE, Sensor};
 use crate::subject::{Parent, Subject};
@@ -72,6 +73,7 @@ pub fn run(start: Start) {
         arguments: Arguments::new(small),
         path,
         judge: Judge::new(),
+        roots: Roots::new(),
         messages: Messages::new(),
     };
     if let Execs::Fanotify(group) = &capture.execs {
@@ -83,11 +85,21 @@ pub fn run(start: Start) {
         match capture.execs.next(&mut message) {
             Ok(Some(Notice::Exec { tid, pid })) => worker.exec(pid, tid),
             Err(Errno::OVERRUN) => worker.overrun(),
-            // A fork only serves to wake; after a timeout there is nothing to do but to go on.
+            // A fork only serves to wake.
             Ok(_) | Err(Errno::AGAIN | Errno::INTERRUPTED) => {}
             // Not to be expected; a real-time thread must not spin.
             Err(_) => sleep_ms(100),
         }
+    }
+}
+
+/// Looks after the sources of all of them, now and then: one that ran over can be stuck.
+pub fn look_after(me: ThreadId) {
+    let captures = CAPTURES.iter().map_while(Once::get);
+    let lost = captures.filter(|capture| capture.execs.look_after());
+    let lost = lost.count() as u64;
+    if lost > 0 {
+        STATE.lock(me).counters.overruns += lost;
     }
 }
 
@@ -98,6 +110,7 @@ pub struct Worker {
     arguments: Arguments<'static>,
     path: &'static mut [u8],
     judge: Judge,
+    roots: Roots,
     messages: Messages,
 }
 
@@ -130,7 +143,8 @@ impl Worker {
         };
         let mut facts = Facts::new();
         let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        handle(self.sensor, self.me, &mut self.judge, parent, &facts, &exec);
+        let desk = (&mut self.judge, &mut self.roots);
+        handle(self.sensor, self.me, desk, parent, &facts, &exec);
         self.arguments.release();
     }
 
@@ -157,7 +171,8 @@ impl Worker {
         };
         let mut facts = Facts::new();
         let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        handle(self.sensor, self.me, &mut self.judge, parent, &facts, &exec);
+        let desk = (&mut self.judge, &mut self.roots);
+        handle(self.sensor, self.me, desk, parent, &facts, &exec);
         self.arguments.release();
     }
 }
@@ -182,7 +197,7 @@ fn kin(
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
-    judge: &mut Judge,
+    (judge, roots): (&mut Judge, &mut Roots),
     (parent_pid, parent_known): (u32, bool),
     facts: &Facts,
     exec: &Exec<'_>,
@@ -203,6 +218,12 @@ fn handle(
         host_id: sensor.host_id,
         late: Late::new(&sensor.proc, &mut directory),
     };
+    let key = exec
+        .executable
+        .map_or(0, |executable| roots::key(executable.path, parent_pid));
+    if roots.is_host(key) {
+        subject.late.root = Root::Host;
+    }
     let mut matched = heapless::Vec::<_, 4>::new();
     let mut rules = Rules::NONE;
     // Of an exec about which nothing could be read nothing can be said but that: it is counted.
@@ -226,6 +247,9 @@ fn handle(
                 let _ = matched.push((rule, arg));
             }
         }
+    }
+    if subject.late.root == Root::Host {
+        roots.insert(key);
     }
     STATE
         .lock(me)

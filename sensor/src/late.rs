@@ -29,8 +29,19 @@ pub struct Late<'a> {
     leader: Option<Option<(u32, Entry)>>,
     environment: Option<Arguments<'static>>,
     capabilities: Vec<&'static [u8], 41>,
-    /// Whether the root directory was looked at.
-    pub root: bool,
+    /// Whether paths that the process sees are those of the host.
+    pub root: Root,
+}
+
+/// What is known of a process' root directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// Nothing.
+    Unread,
+    /// It is the host's.
+    Host,
+    /// It is another one, or could not be read.
+    Other,
 }
 
 /// A fact that was read.
@@ -94,7 +105,7 @@ impl<'a> Late<'a> {
             leader: None,
             environment: None,
             capabilities: Vec::new(),
-            root: false,
+            root: Root::Unread,
         }
     }
 

@@ -28,6 +28,7 @@ pub mod problem;
 pub mod proc;
 pub mod queue;
 pub mod ring;
+pub mod roots;
 pub mod rule_book;
 pub mod rules;
 pub mod run;

@@ -4,11 +4,13 @@ mod image;
 mod session;
 mod status;
 
+use core::ffi::CStr;
+
 pub use session::{Entry, Stat};
 pub use status::{CAPABILITIES, Status, hexadecimal, line};
 
 use crate::sys::{Errno, Fd, Mapping, Once, OpenMode, open, open_at, read_link_at};
-use crate::text::{Decimal, PathBuffer, number};
+use crate::text::number;
 
 /// `/proc`, open: paths below it are shorter for the kernel to walk.
 #[derive(Debug)]
@@ -154,11 +156,15 @@ impl Proc {
 
     /// Where `/proc/PID/NAME` leads.
     fn link<'b>(&self, pid: u32, name: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
-        read_link_at(&self.directory, path(pid, name)?.as_c_str(), buffer)
+        read_link_at(&self.directory, Path::new(pid, name).as_c_str(), buffer)
     }
 
     fn file(&self, pid: u32, name: &[u8]) -> Result<Fd, Errno> {
-        open_at(&self.directory, path(pid, name)?.as_c_str(), OpenMode::Read)
+        open_at(
+            &self.directory,
+            Path::new(pid, name).as_c_str(),
+            OpenMode::Read,
+        )
     }
 
     /// Reads a process' arguments and its program, in the order in which they are in danger: a process that is not
@@ -307,11 +313,7 @@ impl Proc {
     ///
     /// # Errors
     /// Those of open(2) and read(2).
-    pub fn read<'b>(
-        &self,
-        name: &core::ffi::CStr,
-        buffer: &'b mut [u8],
-    ) -> Result<&'b [u8], Errno> {
+    pub fn read<'b>(&self, name: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
         let read = open_at(&self.directory, name, OpenMode::Read)?.read(buffer)?;
         Ok(buffer.get(..read).unwrap_or(&[]))
     }
@@ -332,8 +334,43 @@ impl Proc {
     }
 }
 
-fn path(pid: u32, name: &[u8]) -> Result<PathBuffer<24>, Errno> {
-    PathBuffer::of(&[Decimal::new(u64::from(pid)).as_bytes(), b"/", name])
+/// `PID/NAME`, for each event several times: written from its end, without looking at it once more.
+struct Path {
+    bytes: [u8; 24],
+    start: usize,
+}
+
+impl Path {
+    fn new(pid: u32, name: &[u8]) -> Self {
+        let mut path = Self {
+            bytes: [0; 24],
+            // The last one stays NUL.
+            start: 23,
+        };
+        name.iter().rev().for_each(|&byte| path.prepend(byte));
+        path.prepend(b'/');
+        let mut rest = pid;
+        loop {
+            path.prepend(b'0' + (rest % 10) as u8);
+            rest /= 10;
+            if rest == 0 {
+                return path;
+            }
+        }
+    }
+
+    fn prepend(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(place) = self.bytes.get_mut(self.start) {
+            *place = byte;
+        }
+    }
+
+    /// For the kernel.
+    fn as_c_str(&self) -> &CStr {
+        let bytes = self.bytes.get(self.start..).unwrap_or(&[]);
+        CStr::from_bytes_until_nul(bytes).unwrap_or(c"")
+    }
 }
 
 /// The name in the first line `NAME:PASSWORD:USER:...` of a user.
@@ -355,6 +392,19 @@ fn container_id(groups: &[u8]) -> Option<[u8; 64]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::PathBuffer;
+
+    #[test]
+    fn paths_of_processes() {
+        for (pid, expected) in [
+            (0, c"0/exe"),
+            (10, c"10/exe"),
+            (4_194_304, c"4194304/exe"),
+            (u32::MAX, c"4294967295/exe"),
+        ] {
+            assert_eq!(Path::new(pid, b"exe").as_c_str(), expected);
+        }
+    }
 
     #[test]
     fn containers_have_64_digits() {

@@ -21,7 +21,7 @@ use crate::sys::{
 };
 use crate::text::{number, plain, say};
 use crate::texts::Text;
-use crate::{limits, rules, source, status, writer};
+use crate::{capture, limits, rules, source, status, writer};
 use error::Error;
 pub use start::pinnable;
 use start::start_writer;
@@ -292,6 +292,7 @@ impl Watch {
                 self.keeper.limit(Limits::CPUS_SHARED, !all);
             }
             if boot_ms() >= look_at {
+                capture::look_after(me);
                 self.keeper.look(me);
                 look_at = boot_ms() + u64::from(LOOK_MS);
             }

@@ -73,6 +73,15 @@ impl Execs {
         }
     }
 
+    /// Frees what may be stuck after an overrun, from another thread than the one that waits. Gives whether events were lost
+    /// that this one is not told of any more.
+    pub fn look_after(&self) -> bool {
+        match self {
+            Self::Connector(connection) => connection.look_after(),
+            Self::Perf(_) | Self::Fanotify(_) => false,
+        }
+    }
+
     /// How many events the kernel had no room for.
     pub fn drops(&self) -> u64 {
         match self {

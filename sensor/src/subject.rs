@@ -5,7 +5,7 @@ use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::Field;
 use peewit_core::packed::Packed;
 
-use crate::late::{Late, Whose};
+use crate::late::{Late, Root, Whose};
 use crate::proc::Status;
 
 /// What is known of the parent.
@@ -63,14 +63,18 @@ impl Subject<'_> {
     /// Makes the program's path what the process itself would see: in a chroot the kernel gives it as seen from our root. A
     /// root with a path of more than 255 bytes is not taken off.
     pub fn read_root(&mut self) {
-        if core::mem::replace(&mut self.late.root, true) {
+        if self.late.root != Root::Unread {
             return;
         }
+        self.late.root = Root::Other;
         let mut buffer = [0; 256];
         if let (Some(path), Ok(root)) = (
             self.executable,
             self.late.proc().root(self.pid, &mut buffer),
         ) {
+            if root == b"/" {
+                self.late.root = Root::Host;
+            }
             self.executable = Some(below(path, root));
         }
     }
@@ -173,7 +177,8 @@ fn below<'p>(path: &'p [u8], root: &[u8]) -> &'p [u8] {
 impl Event for Subject<'_> {
     fn values(&mut self, field: Field) -> Values<'_> {
         match field {
-            Field::ProcessExecutable | Field::ProcessName => self.read_root(),
+            // The name is the same below any root.
+            Field::ProcessExecutable => self.read_root(),
             field if Late::reads(field) => self.late.read(field, self.whose()),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Whether a process has become another program yet.
 
-use super::{Arguments, Executable, Proc, path};
+use super::{Arguments, Executable, Path, Proc};
 use crate::sys::{Errno, Fd, Identity, identity_at, read_link_at};
 use crate::text::{Decimal, PathBuffer, number};
 
@@ -10,7 +10,7 @@ impl Proc {
     /// # Errors
     /// As for [`Proc::executable`].
     pub fn program(&self, pid: u32) -> Result<Identity, Errno> {
-        identity_at(&self.directory, path(pid, b"exe")?.as_c_str())
+        identity_at(&self.directory, Path::new(pid, b"exe").as_c_str())
     }
 
     /// The path of an open file.

@@ -85,8 +85,7 @@ impl Proc {
     pub fn interactive(&self, pid: u32, stat: &Stat) -> bool {
         stat.terminal.is_some_and(|terminal| {
             [&b"fd/0"[..], b"fd/2"].into_iter().all(|name| {
-                super::path(pid, name)
-                    .and_then(|path| device_at(&self.directory, path.as_c_str()))
+                device_at(&self.directory, super::Path::new(pid, name).as_c_str())
                     .is_ok_and(|device| device == Some(terminal))
             })
         })

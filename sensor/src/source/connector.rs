@@ -5,8 +5,6 @@ use crate::netlink::{ANSWERS, Request, parse, request};
 use crate::problem::Problem;
 use crate::sys::{Connector, Errno, Fd, Instruction, Message, Messages, wait_readable};
 
-/// How long a socket waits before it looks after itself.
-const TIMEOUT_S: u32 = 5;
 /// How long the kernel may take to answer.
 const ANSWER_MS: u32 = 500;
 
@@ -22,13 +20,15 @@ impl Connection {
     /// What is wrong with the connector.
     pub fn open(filter: &[Instruction], buffer: i32) -> Result<Self, Problem> {
         let socket = Connector::open(filter, buffer).map_err(Problem::of)?;
-        // Without it, a socket that ran over may be stuck until the next event.
-        let _ = socket.set_timeout(TIMEOUT_S);
         Ok(Self { socket })
     }
 
     pub(super) fn next(&self, message: &mut Message) -> Result<Option<Notice>, Errno> {
         self.socket.receive(message).map(parse)
+    }
+
+    pub(super) fn look_after(&self) -> bool {
+        self.socket.peek() == Err(Errno::OVERRUN)
     }
 
     pub(super) fn drain(&self, messages: &mut Messages, take: &mut dyn FnMut(Notice)) -> bool {

@@ -101,16 +101,6 @@ impl Connector {
         self.set(libc::SO_ATTACH_FILTER, &program)
     }
 
-    /// Lets a waiting [`Connector::receive`] return now and then: a socket that ran over can be stuck until somebody looks.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_timeout(&self, seconds: u32) -> Result<(), Errno> {
-        /// The option with the kernel's old `struct timeval`, two long numbers, the same everywhere.
-        const SO_RCVTIMEO_OLD: c_int = 20;
-        self.set(SO_RCVTIMEO_OLD, &[seconds as libc::c_long, 0])
-    }
-
     fn set<T>(&self, option: c_int, value: &T) -> Result<(), Errno> {
         // SAFETY: the kernel reads at most so many bytes there.
         Errno::check(unsafe {
@@ -147,6 +137,26 @@ impl Connector {
             libc::recv(self.fd.raw(), buffer.as_mut_ptr().cast(), buffer.len(), 0)
         })?;
         Ok(buffer.get(..length).unwrap_or(&[]))
+    }
+
+    /// Looks whether there is a message, without taking it or waiting. After an overrun the kernel drops messages until somebody
+    /// finds the socket empty: who waits in [`Connector::receive`] already may not, and for a timeout there the kernel would set
+    /// up a timer for each message.
+    ///
+    /// # Errors
+    /// As for [`Connector::take`].
+    pub fn peek(&self) -> Result<(), Errno> {
+        let mut byte = [0; 1];
+        // SAFETY: the kernel writes at most so many bytes there.
+        Errno::check(unsafe {
+            libc::recv(
+                self.fd.raw(),
+                byte.as_mut_ptr().cast(),
+                byte.len(),
+                libc::MSG_PEEK | libc::MSG_DONTWAIT,
+            )
+        })
+        .map(drop)
     }
 
     /// Takes what is there, a batch at most, without waiting: one system call also where it finds the

@@ -179,13 +179,40 @@ fn schedule(policy: c_int, priority: c_int) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// Gives the calling thread the best of the ordinary priorities, nice -20.
+/// The kernel's first `struct sched_attr`.
+#[repr(C)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime_ns: u64,
+    deadline_ns: u64,
+    period_ns: u64,
+}
+
+/// How long an ordinary thread wants to run at a time: the least that the kernel takes.
+const SLICE_NS: u64 = 100_000;
+
+/// Gives the calling thread the best of the ordinary priorities, nice -20, and a short slice: since Linux 6.6 whoever runs goes
+/// on to the end of its own slice, whatever the other's priority; since 6.12 not if the other asks for less.
 ///
 /// # Errors
-/// [`Errno::DENIED`] without CAP_SYS_NICE.
+/// [`Errno::NOT_PERMITTED`] without CAP_SYS_NICE.
 pub fn favour() -> Result<(), Errno> {
-    // SAFETY: no memory is involved. On Linux, 0 is the calling thread and no other.
-    Errno::check(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, -20) })
+    let attributes = Attributes {
+        size: size_of::<Attributes>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        flags: 0,
+        nice: -20,
+        priority: 0,
+        runtime_ns: SLICE_NS,
+        deadline_ns: 0,
+        period_ns: 0,
+    };
+    // SAFETY: the kernel reads as many bytes as `size` says. 0 is the calling thread.
+    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) })
         .map(drop)
 }
 
@@ -323,6 +350,22 @@ mod tests {
             super::super::sleep_ms(1);
         }
         assert_eq!(SUM.load(Ordering::SeqCst), 8199);
+    }
+
+    #[test]
+    fn a_favoured_thread_goes_first() {
+        std::thread::spawn(|| {
+            match favour() {
+                Ok(()) => {
+                    // SAFETY: no memory is involved.
+                    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS as _, 0) };
+                    assert_eq!(nice, -20);
+                }
+                Err(error) => assert_eq!(error, Errno::NOT_PERMITTED),
+            }
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]
