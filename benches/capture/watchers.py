@@ -116,6 +116,15 @@ class PeewitEvents(Peewit):
         return len(numbers("\n".join(lines), rf'"process\.args":\["{re.escape(self.program)}","(\d+)"\]'))
 
 
+class PeewitPerf(PeewitEvents):
+    """The same from the kernel's tracepoints."""
+
+    name = "peewit --source perf"
+
+    def arguments(self):
+        return [*super().arguments(), "--source", "perf"]
+
+
 class Reference(Watcher):
     name, says, end = "reference reader", "ready", signal.SIGTERM
 
@@ -207,4 +216,4 @@ def mount_tracefs():
         subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
 
 
-ALL = [PeewitEvents, Peewit, Reference, Forkstat, ForkstatRealtime, Extrace, Execsnoop, Bpftrace, Auditd]
+ALL = [PeewitEvents, PeewitPerf, Peewit, Reference, Forkstat, ForkstatRealtime, Extrace, Execsnoop, Bpftrace, Auditd]
