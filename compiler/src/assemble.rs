@@ -13,6 +13,7 @@ use peewit_core::pack::{
     self, GLOB, HEADER_LEN, MAGIC, MAX_RULES, MAX_STAGES, MAX_TERM_FIELDS, NO_GUARD, NO_SLOT, Pack,
     Section, VERSION,
 };
+use peewit_core::threshold;
 
 use self::atoms::Atoms;
 use self::patterns::{Patterns, Tried, byte, is_inside, longest_literal, recurrence};
@@ -369,6 +370,14 @@ impl Writer {
         record.extend(count.to_le_bytes());
         for seconds in [rule.lookback_s, rule.interval_s] {
             record.extend(seconds.to_le_bytes());
+        }
+        if let Kind::Threshold { count, distinct } = rule.kind {
+            let most = count.max(distinct.map_or(0, |(_, values)| values));
+            bounded(
+                "events of a threshold",
+                most as usize,
+                threshold::MOST as usize,
+            )?;
         }
         bounded("fields of a rule's keys", query.keys.len(), MAX_TERM_FIELDS)?;
         let mut keys = [0xFF; MAX_TERM_FIELDS];

@@ -12,6 +12,7 @@ mod dfa;
 pub mod diagnostic;
 pub mod elastic;
 pub mod eql;
+pub mod estimate;
 pub mod expr;
 mod guard;
 pub mod kql;

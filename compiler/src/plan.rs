@@ -148,7 +148,7 @@ pub fn rank(field: Field) -> u8 {
 }
 
 /// About how often an atom holds, between 0 and 1.
-fn breadth(atom: &Atom) -> f64 {
+pub fn breadth(atom: &Atom) -> f64 {
     if atom.field.cost() == Cost::Constant {
         return 1.0;
     }
@@ -246,6 +246,21 @@ fn likelihood(node: &Node) -> f64 {
 mod tests {
     use super::*;
     use crate::expr::Expr;
+
+    /// With the constant as its trigger a rule would be looked at for every event, and then read the user's id all the same.
+    #[test]
+    fn what_always_holds_is_no_trigger() {
+        let is = |field, value| Expr::Is(field, Test::Pattern(Pattern::exact(value)));
+        let any = |field| Expr::Is(field, Test::Pattern(Pattern::exists()));
+        let node = Node::new(&Expr::And(vec![
+            is(Field::EventKind, "event"),
+            is(Field::UserId, "0"),
+            any(Field::ProcessName),
+        ]));
+        let found = triggers(&node).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].field, Field::UserId);
+    }
 
     /// A user's id is rare as a value, but asking for it costs a read of every process.
     #[test]

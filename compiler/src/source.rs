@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use peewit_core::field::{Cost, Field};
-
 use crate::assemble::assemble;
 use crate::diagnostic::{Diagnostic, Located};
-use crate::expr::Node;
+use crate::estimate::Never;
 use crate::rule::Rule;
 use crate::sigma::mapping::Mapping;
 use crate::{elastic, sigma};
@@ -157,35 +155,10 @@ impl Sources {
         self.refused.push(Refused { diagnostic, named });
     }
 
-    /// Rules that no event of a device makes hold, each with a field that it would need.
-    pub fn never_on_a_device(&self) -> impl Iterator<Item = (&Path, &Rule, Field)> {
+    /// Rules that no event of a device makes hold, each with the reason.
+    pub fn never_on_a_device(&self) -> impl Iterator<Item = (&Path, &Rule, Never)> {
         self.rules
             .iter()
-            .filter_map(|(path, rule)| Some((path.as_path(), rule, needs_absent(rule)?)))
-    }
-}
-
-/// A field that no device has and without which the rule cannot hold.
-fn needs_absent(rule: &Rule) -> Option<Field> {
-    let absent = |field: Field| (field.cost() == Cost::Absent).then_some(field);
-    let conditions = rule.queries.iter().map(|query| &query.condition);
-    conditions
-        .into_iter()
-        .find_map(impossible)
-        .or_else(|| rule.keys().find_map(absent))
-}
-
-fn impossible(node: &Node) -> Option<Field> {
-    match node {
-        Node::Atom { negated: true, .. } => None,
-        Node::Atom {
-            atom,
-            negated: false,
-        } => (atom.field.cost() == Cost::Absent).then_some(atom.field),
-        Node::And(children) => children.iter().find_map(impossible),
-        Node::Or(children) => {
-            let fields: Option<Vec<Field>> = children.iter().map(impossible).collect();
-            fields?.first().copied()
-        }
+            .filter_map(|(path, rule)| Some((path.as_path(), rule, Never::of(rule)?)))
     }
 }

@@ -10,6 +10,9 @@
 
 use crate::pack::{Purpose, Rule, RuleIndex};
 
+/// Most events or values of a group that can be asked for: a device has room for so many of all groups.
+pub const MOST: u32 = 1024;
+
 /// What is to be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

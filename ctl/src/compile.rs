@@ -49,14 +49,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return Err(Error::new("--select: no rule is left"));
     }
     let mut never = 0;
-    for (path, rule, field) in sources.never_on_a_device() {
+    for (path, rule, why) in sources.never_on_a_device() {
         never += 1;
         eprintln!(
-            "never on a device: {}: {} ({}) needs {}",
+            "never on a device: {}: {} ({}) {why}",
             path.display(),
             rule.name,
             rule.id,
-            field.name()
         );
     }
     let refused = sources.refused.len();
@@ -74,7 +73,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         )));
     }
     let pack = Pack::parse(&bytes).map_err(Error::new)?;
-    let summary = Summary::new(rules.iter(), &bytes, &pack);
+    let summary = Summary::new(&rules, &bytes, &pack);
     write_whole(&options.output, &bytes)?;
     let (path, count, bytes) = (options.output.display(), rules.len(), bytes.len());
     eprintln!("{path}: {count} rules, {bytes} bytes\n{summary}");

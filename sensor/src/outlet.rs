@@ -11,7 +11,7 @@ use peewit_core::lineage::{Lineage, Parent as Kin};
 use peewit_core::pack::{self, Purpose, RuleIndex};
 use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::terms::{Key, Terms, fingerprint};
-use peewit_core::threshold::{Threshold, Thresholds};
+use peewit_core::threshold::{self, Threshold, Thresholds};
 
 use crate::judge::{Rules, length};
 use crate::queue;
@@ -29,7 +29,7 @@ type Known = Terms<512, 1024>;
 type Pending = Sequences<256, STAGES, Earlier>;
 
 /// Events and values that count towards thresholds.
-type Counts = Thresholds<1024>;
+type Counts = Thresholds<{ threshold::MOST as usize }>;
 
 /// Most values of one event that count towards a threshold of different ones.
 const MAX_VALUES: usize = 128;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use peewit_compiler::estimate::Estimate;
 use peewit_compiler::expr::{Atom, Test, Token};
 use peewit_compiler::rule::{Kind, Rule};
 use peewit_core::pack::{Kinds, Pack};
@@ -21,11 +22,12 @@ pub struct Summary {
     by_kind: [usize; 3],
     sequences: bool,
     thresholds: bool,
+    estimate: Estimate,
 }
 
 impl Summary {
     /// Of these rules and their pack.
-    pub fn new<'r>(rules: impl Iterator<Item = &'r Rule>, bytes: &[u8], pack: &Pack) -> Self {
+    pub fn new(rules: &[Rule], bytes: &[u8], pack: &Pack) -> Self {
         let mut summary = Self {
             rules: BTreeMap::new(),
             predicates: 0,
@@ -36,6 +38,7 @@ impl Summary {
                 .map(|kind| pack.rules().filter(|rule| rule.kinds.meets(kind)).count()),
             sequences: false,
             thresholds: false,
+            estimate: Estimate::of(rules),
         };
         let mut atoms: BTreeSet<&Atom> = BTreeSet::new();
         for rule in rules {
@@ -90,6 +93,14 @@ fn list(counts: &BTreeMap<&'static str, usize>) -> String {
     parts.join(", ")
 }
 
+fn reads(estimate: &Estimate) -> String {
+    let names: Vec<&str> = estimate.reads.iter().map(|field| field.name()).collect();
+    match names.as_slice() {
+        [] => String::from("nothing more"),
+        names => names.join(", "),
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [exec, fork, exit] = self.by_kind;
@@ -109,8 +120,10 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "looked at for every event, whatever is in it: {} queries",
-            self.always
+            "estimated cost: {:.2} queries looked at for an exec, {} of them whatever is in it; read from /proc for it: {}",
+            self.estimate.conditions,
+            self.always,
+            reads(&self.estimate)
         )?;
         write!(
             f,
