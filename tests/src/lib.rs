@@ -13,6 +13,32 @@ use std::time::{Duration, Instant};
 /// The target that the sensor and the test programs are built for.
 pub const TARGET: &str = "x86_64-unknown-linux-musl";
 
+/// All targets.
+pub const TARGETS: [&str; 3] = [
+    TARGET,
+    "aarch64-unknown-linux-musl",
+    "armv7-unknown-linux-musleabihf",
+];
+
+/// The most that `targets/budgets` allows of something, on a target.
+///
+/// # Panics
+/// If it has no such budget.
+pub fn budget(name: &str, target: &str) -> u64 {
+    let lines = include_str!("../../targets/budgets").lines();
+    let mut budgets = lines.filter_map(|line| {
+        let mut words = line.split(' ');
+        let is_it = words.next() == Some(name)
+            && words
+                .next()
+                .is_some_and(|word| word == target || word == "each");
+        words.next().filter(|_| is_it)?.parse().ok()
+    });
+    budgets
+        .next()
+        .unwrap_or_else(|| panic!("no budget {name} for {target}"))
+}
+
 /// How long anything may take that does not depend on how much there is to do.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
