@@ -5,6 +5,8 @@
 
 #[path = "machines/appliance.rs"]
 mod appliance;
+#[path = "machines/debian.rs"]
+mod debian;
 #[path = "machines/guest.rs"]
 mod guest;
 #[path = "machines/initramfs.rs"]

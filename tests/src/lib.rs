@@ -81,6 +81,22 @@ pub fn test_program(name: &str) -> Option<PathBuf> {
     program(&format!("{TARGET}/release/{name}"))
 }
 
+/// This machine's Debian package, and in the folder the next version of it.
+pub fn debian_packages(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    let version = env!("CARGO_PKG_VERSION");
+    let package = program(&format!("packages/peewit_{version}-1_amd64.deb"))?;
+    let upgrade = folder.join("upgrade.deb");
+    let status = Command::new("/bin/sh")
+        .args(["-ec", "dpkg-deb -R $1 $2; sed -i 's/^Version: .*/Version: '$3-2/ $2/DEBIAN/control; dpkg-deb -b $2 $4 >/dev/null", "sh"])
+        .args([&package, &folder.join("unpacked"), Path::new(version), &upgrade])
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        missing("dpkg-deb is needed to pack");
+        return None;
+    }
+    Some((package, upgrade))
+}
+
 /// A folder of test data that is not part of the project, by the variable that names it.
 pub fn data(variable: &str) -> Option<PathBuf> {
     match std::env::var_os(variable).map(PathBuf::from) {
