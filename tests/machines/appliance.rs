@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::guest::{Guest, Kind};
 
+/// How many programs the script starts at once.
+const STORM: u64 = 1000;
+
 /// How a device starts it, what happens, and what it then has to show.
 const SCRIPT: &str = r#"
 # How deep the threads' stacks were used. A thread that waits says where its stack is; below the deepest place all is zero.
@@ -84,11 +87,22 @@ fn is_protected(kind: Kind, memory: usize) {
     };
     println!("{shown}");
     let own = lines(&shown, "own: ");
+    all_was_captured(&own);
     alerts_are_as_expected(&own);
     let golden = include_str!("golden/alerts.json").lines();
     assert!(lines(&shown, "golden: ").into_iter().eq(golden), "{shown}");
     is_read_alike_here(lines(&shown, "log: ")[0], &own);
     memory_is_within_its_budget(&shown, kind.target());
+}
+
+/// The storm was seen, all of it whole.
+#[track_caller]
+fn all_was_captured(own: &[&str]) {
+    let last: Value = serde_json::from_str(own[own.len() - 1]).expect("JSON");
+    let count = |what: &str| last[&format!("peewit.health.{what}")].as_u64();
+    assert!(count("execs") >= Some(STORM), "{last}");
+    assert_eq!(count("execs"), count("complete"), "{last}");
+    assert_eq!(count("alerts"), Some(1), "{last}");
 }
 
 /// One alert, for the first of the two attacks, equal to what is expected in all that does not pass.
