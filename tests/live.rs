@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use peewit_tests::{Attack, PATIENCE, Sensor, alone, missing, root, sensor};
+use peewit_tests::{Attack, PATIENCE, Sensor, TARGET, alone, budget, missing, root, sensor};
 use serde_json::{Value, json};
 
 const RULE: &str = "e9001ee6-2d00-4d2f-849e-b8b1fb05234c";
@@ -423,14 +423,11 @@ fn memory_stays_within_its_budget() {
     attack.shell(&format!("$X/storm {STORM} $X/nop"));
     // SAFETY: reads a figure.
     let cpus = u64::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).expect("CPUs");
-    let more = 24 * cpus.saturating_sub(2);
-    let (rss, anonymous) = (sensor.memory("Rss"), sensor.memory("Anonymous"));
-    // The binary itself is over its budget, and is in memory like everything else: see `budgets.rs`.
-    let over = 40;
-    assert!(
-        rss <= 320 + over + more && anonymous <= 192 + more,
-        "B2: Rss {rss} KiB, anonymous {anonymous} KiB"
-    );
+    let most = |what| budget(what, TARGET) + budget("cpu", TARGET) * cpus.saturating_sub(2);
+    for (what, figure) in [("rss", "Rss"), ("anonymous", "Anonymous")] {
+        let taken = sensor.memory(figure);
+        assert!(taken <= most(what), "B2: {figure} {taken} KiB");
+    }
     let maps = fs::read_to_string(format!("/proc/{}/maps", sensor.pid())).expect("it runs");
     assert!(!maps.contains("[heap]"), "B3: {maps}");
 }

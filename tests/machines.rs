@@ -3,6 +3,10 @@
 //! Emulation makes each read some fifty times slower than a device would. `tests/machines/fetch` gets the kernels, and
 //! `PROGRAMS=1 targets/build TARGET...` builds what runs in the guests.
 
+#[path = "machines/appliance.rs"]
+mod appliance;
+#[path = "machines/debian.rs"]
+mod debian;
 #[path = "machines/guest.rs"]
 mod guest;
 #[path = "machines/initramfs.rs"]

@@ -17,6 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const MANY: [&str; 2] = ["-accel", "tcg,thread=single"];
 const SEVERAL: [&str; 2] = ["-accel", "tcg,thread=multi"];
 
+/// How packages without systemd start peewit.
+const INIT_SCRIPT: &[u8] = include_bytes!("../../targets/packages/init/peewit.init");
+
+/// A log of alerts that reads the same everywhere.
+const GOLDEN: &[u8] = include_bytes!("golden/alerts.log");
+
 /// What a guest does before its case's script, and after it.
 const INIT: &str = r#"#!/bin/sh
 export PATH=/bin
@@ -75,9 +81,14 @@ impl Guest {
     /// Boots, runs the script as the first process, and gives what stands on the console; `None` if something is
     /// not there. Each line of the script may use `watch [OPTION...]` and `captured`.
     pub fn run(&self, script: &str) -> Option<String> {
+        self.boot(&self.initramfs(script)?)
+    }
+
+    /// Boots with this initramfs, and gives what stands on the console until the guest is off.
+    pub fn boot(&self, initramfs: &[u8]) -> Option<String> {
         let folder = tempfile::tempdir().ok()?;
         let initrd = folder.path().join("initramfs");
-        fs::write(&initrd, self.initramfs(script)?).expect("the initramfs can be written");
+        fs::write(&initrd, initramfs).expect("the initramfs can be written");
         let console = folder.path().join("console");
         let output = fs::File::create(&console).expect("a file");
         let mut command = Command::new(self.kind.emulator());
@@ -130,21 +141,62 @@ impl Guest {
 
     fn initramfs(&self, script: &str) -> Option<Vec<u8>> {
         let mut initramfs = Initramfs::default();
-        for path in ["bin", "dev", "proc", "sys", "tmp"] {
+        for path in [
+            "bin",
+            "dev",
+            "etc",
+            "etc/init.d",
+            "proc",
+            "run",
+            "sys",
+            "tmp",
+            "usr",
+            "usr/sbin",
+            "var",
+            "var/lib",
+            "var/run",
+        ] {
             initramfs.directory(path);
         }
         let read = |path: PathBuf| fs::read(path).expect("it can be read");
         initramfs.program("bin/busybox", &read(self.kind.file("busybox")?));
         for tool in [
-            "cat", "ls", "chmod", "cp", "echo", "grep", "head", "kill", "mount", "poweroff", "sed",
-            "sh", "sleep", "sort", "uname", "usleep", "wc",
+            "base64",
+            "cat",
+            "chmod",
+            "cmp",
+            "cp",
+            "dd",
+            "echo",
+            "grep",
+            "head",
+            "kill",
+            "ls",
+            "mkdir",
+            "mount",
+            "poweroff",
+            "rm",
+            "sed",
+            "sh",
+            "sleep",
+            "sort",
+            "start-stop-daemon",
+            "uname",
+            "usleep",
+            "wc",
         ] {
             initramfs.link(&format!("bin/{tool}"), "busybox");
         }
-        for name in ["peewit", "storm", "nop", "dropper", "silence"] {
-            let path = program(&format!("{}/release/{name}", self.kind.target()))?;
-            initramfs.program(&format!("bin/{name}"), &read(path));
+        let built =
+            |name: &str| program(&format!("{}/release/{name}", self.kind.target())).map(read);
+        for name in ["storm", "nop", "dropper", "silence"] {
+            initramfs.program(&format!("bin/{name}"), &built(name)?);
         }
+        // Where packages put it, with the script that they start it by.
+        initramfs.program("usr/sbin/peewit", &built("peewit")?);
+        initramfs.link("bin/peewit", "../usr/sbin/peewit");
+        initramfs.program("etc/init.d/peewit", INIT_SCRIPT);
+        initramfs.program("etc/golden.log", GOLDEN);
         let init = format!("{INIT}{script}\necho the case is done\npoweroff -f\n");
         initramfs.program("init", init.as_bytes());
         Some(initramfs.finish())
@@ -161,7 +213,8 @@ impl Kind {
         }
     }
 
-    fn target(self) -> &'static str {
+    /// What programs for it are built for.
+    pub fn target(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64-unknown-linux-musl",
             Self::Aarch64 | Self::Aarch64Pages16K => "aarch64-unknown-linux-musl",

@@ -1,9 +1,14 @@
 //! A guest's first file system: a cpio archive in the kernel's "newc" form.
 
 use std::fmt::Write;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
+const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
 
 /// An archive in the making.
@@ -22,6 +27,34 @@ impl Initramfs {
     /// Adds a file that can be run.
     pub fn program(&mut self, path: &str, content: &[u8]) -> &mut Self {
         self.entry(path, PROGRAM, content)
+    }
+
+    /// Adds a file.
+    pub fn file(&mut self, path: &str, content: &[u8]) -> &mut Self {
+        self.entry(path, FILE, content)
+    }
+
+    /// Adds all that is in a folder of this machine, as root's; without devices and their like.
+    pub fn tree(&mut self, root: &Path) -> &mut Self {
+        let mut waiting = vec![root.to_path_buf()];
+        while let Some(folder) = waiting.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let about = path.symlink_metadata().expect("it is there");
+                let inside = path.strip_prefix(root).expect("it is below");
+                let name = inside.to_str().expect("a name in UTF-8");
+                if about.is_dir() {
+                    self.entry(name, about.mode(), &[]);
+                    waiting.push(path);
+                } else if about.is_symlink() {
+                    let to = fs::read_link(&path).expect("a link");
+                    self.entry(name, about.mode(), to.as_os_str().as_bytes());
+                } else if about.is_file() {
+                    self.entry(name, about.mode(), &fs::read(&path).expect("a file"));
+                }
+            }
+        }
+        self
     }
 
     /// Adds a symbolic link.

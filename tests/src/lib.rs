@@ -13,6 +13,32 @@ use std::time::{Duration, Instant};
 /// The target that the sensor and the test programs are built for.
 pub const TARGET: &str = "x86_64-unknown-linux-musl";
 
+/// All targets.
+pub const TARGETS: [&str; 3] = [
+    TARGET,
+    "aarch64-unknown-linux-musl",
+    "armv7-unknown-linux-musleabihf",
+];
+
+/// The most that `targets/budgets` allows of something, on a target.
+///
+/// # Panics
+/// If it has no such budget.
+pub fn budget(name: &str, target: &str) -> u64 {
+    let lines = include_str!("../../targets/budgets").lines();
+    let mut budgets = lines.filter_map(|line| {
+        let mut words = line.split(' ');
+        let is_it = words.next() == Some(name)
+            && words
+                .next()
+                .is_some_and(|word| word == target || word == "each");
+        words.next().filter(|_| is_it)?.parse().ok()
+    });
+    budgets
+        .next()
+        .unwrap_or_else(|| panic!("no budget {name} for {target}"))
+}
+
 /// How long anything may take that does not depend on how much there is to do.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,6 +79,22 @@ pub fn ctl() -> Option<PathBuf> {
 /// A test program.
 pub fn test_program(name: &str) -> Option<PathBuf> {
     program(&format!("{TARGET}/release/{name}"))
+}
+
+/// This machine's Debian package, and in the folder the next version of it.
+pub fn debian_packages(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    let version = env!("CARGO_PKG_VERSION");
+    let package = program(&format!("packages/peewit_{version}-1_amd64.deb"))?;
+    let upgrade = folder.join("upgrade.deb");
+    let status = Command::new("/bin/sh")
+        .args(["-ec", "dpkg-deb -R $1 $2; sed -i 's/^Version: .*/Version: '$3-2/ $2/DEBIAN/control; dpkg-deb -b $2 $4 >/dev/null", "sh"])
+        .args([&package, &folder.join("unpacked"), Path::new(version), &upgrade])
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        missing("dpkg-deb is needed to pack");
+        return None;
+    }
+    Some((package, upgrade))
 }
 
 /// A folder of test data that is not part of the project, by the variable that names it.

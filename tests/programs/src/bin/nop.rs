@@ -34,6 +34,8 @@ core::arch::global_asm!(
 
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
+    // The kernel begins at an even address in this mode, whatever the rest is compiled to.
+    ".arm",
     ".globl first_instruction",
     "first_instruction: mov r7, #248",
     "mov r0, #0",
