@@ -40,7 +40,7 @@ struct Search<'e, 'a> {
 }
 
 impl Search<'_, '_> {
-    #[inline]
+    #[inline(never)]
     fn value(&mut self, value: &[u8]) {
         if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
             if self.limits == Limits::Upstream {

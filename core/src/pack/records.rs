@@ -212,6 +212,11 @@ impl<'a> Pack<'a> {
         self.fields.iter().map(|record| self.field_of(record))
     }
 
+    /// Whether a rule asks for this field.
+    pub(super) fn has_field(&self, field: Field) -> bool {
+        self.fields.iter().any(|record| record[0] == field.number())
+    }
+
     /// Whether an atom is one of this field, and no late one.
     pub(super) fn has_atom(&self, field: Field, atom: AtomId) -> bool {
         self.fields.iter().any(|record| {

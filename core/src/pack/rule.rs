@@ -144,7 +144,7 @@ impl<'a> Pack<'a> {
 }
 
 fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
-    let [first, second, third] = [56, 60, 64].map(|at| le_u32(record, at));
+    let (first, second, third) = (le_u32(record, 56), le_u32(record, 60), le_u32(record, 64));
     Some(match record[55] {
         QUERY => Purpose::Query,
         NEW_TERMS => Purpose::NewTerms {

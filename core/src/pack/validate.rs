@@ -5,7 +5,7 @@ use super::{
     NO_SLOT, Pack, Purpose, Section,
 };
 use crate::automaton::MAX_WORDS;
-use crate::field::{Field, FieldSet, Type};
+use crate::field::{Field, Type};
 use crate::glob;
 
 fn check(section: Section, holds: bool) -> Result<(), Error> {
@@ -21,28 +21,26 @@ impl Pack<'_> {
         check(Section::Rules, self.rules.len() <= MAX_RULES)?;
         check(Section::Globs, self.globs.len() < usize::from(GLOB))?;
         check(Section::Lists, self.lists.len() <= usize::from(u16::MAX))?;
-        let indexed = self.validate_fields()?;
+        self.validate_fields()?;
         self.validate_globs()?;
         self.validate_late()?;
         self.validate_code()?;
         self.validate_triggers()?;
         let steps = self.steps().all(|step| match step.field {
-            Some(field) => indexed.contains(field),
+            Some(field) => self.has_field(field),
             None => self.is_rule_list(step.rules),
         });
         check(Section::Steps, steps)
     }
 
     /// Fields ascend, their atoms follow one another without a gap, their automata are sound.
-    fn validate_fields(&self) -> Result<FieldSet, Error> {
-        let mut indexed = FieldSet::EMPTY;
+    fn validate_fields(&self) -> Result<(), Error> {
         let mut next_word = 0;
         let mut previous: Option<Field> = None;
         for field in self.fields() {
             let field = field.ok_or(Error::Malformed(Section::Fields))?;
             let follows = field.first_word == next_word && previous < Some(field.field);
             check(Section::Fields, follows && field.words > 0)?;
-            indexed.insert(field.field);
             previous = Some(field.field);
             next_word += field.words;
             for automaton in field.automata {
@@ -58,8 +56,7 @@ impl Pack<'_> {
         check(
             Section::Fields,
             next_word == self.first_late_word() && self.atom_count() <= MAX_ATOM_WORDS * 64,
-        )?;
-        Ok(indexed)
+        )
     }
 
     fn validate_globs(&self) -> Result<(), Error> {
@@ -124,6 +121,7 @@ impl Pack<'_> {
     }
 
     /// Whether it is a whole record, and one of a whole sequence if it is a stage.
+    #[inline(never)]
     fn is_rule(&self, index: u16) -> bool {
         let Some(rule) = self.rule(index) else {
             return false;
