@@ -184,18 +184,25 @@ impl<'a> Automaton<'a> {
         if root.here.is_some() || root.end.is_some() || self.place == Place::Unanchored {
             return if self.is_empty() { 0 } else { u64::MAX };
         }
-        let bytes = (0..=u8::MAX).filter(|&byte| {
-            // Whether or not the value is a joined one.
-            [false, true].into_iter().any(|joined| {
-                let label = Reading { fold, joined }.byte(byte);
-                match root.header & KIND {
-                    LEAF => false,
-                    CHAIN => root.header >> LABELS_SHIFT & 0xFF == u32::from(label),
-                    _ => self.child(root.header, root.edges, label).is_some(),
-                }
-            })
-        });
-        bytes.fold(0, |bits, byte| bits | 1 << (byte % 64))
+        let mut bits = 0;
+        for label in 0..=u8::MAX {
+            let leads_on = match root.header & KIND {
+                LEAF => false,
+                CHAIN => root.header >> LABELS_SHIFT & 0xFF == u32::from(label),
+                _ => self.child(root.header, root.edges, label).is_some(),
+            };
+            if leads_on {
+                let upper = if fold {
+                    label.to_ascii_uppercase()
+                } else {
+                    label
+                };
+                // NUL may stand for a space.
+                let other = if label == b' ' { 0 } else { label };
+                bits |= 1 << (label % 64) | 1 << (upper % 64) | 1u64 << (other % 64);
+            }
+        }
+        bits
     }
 
     /// Reads a value and reports the outputs that it reaches.
@@ -332,33 +339,30 @@ impl<'a> Automaton<'a> {
                 return false;
             }
             let length = state.header >> LENGTH_SHIFT & 3;
-            at = match state.header & KIND {
-                LEAF => state.edges,
+            let is_linear = state.header & KIND == LINEAR;
+            let words = match state.header & KIND {
                 CHAIN if length == 0 || !is_state(state.edges) => return false,
-                CHAIN => state.edges,
-                LINEAR => {
-                    let end = state.edges + edge_count(state.header);
-                    let edges = || (state.edges..end).map(|index| self.word(index));
-                    if !edges().all(|edge| edge & STATE == 0 && is_state((edge >> 8) as usize))
-                        || !edges().map(|edge| edge & 0xFF).is_sorted()
-                    {
-                        return false;
-                    }
-                    end
-                }
-                _ => {
-                    let end = state.edges + label_count(state.header).div_ceil(2) as usize;
-                    let pairs = || (state.edges..end).map(|index| self.word(index));
-                    if !pairs().all(|pair| {
-                        pair & STATE == 0
-                            && is_state((pair & 0xFFFF) as usize)
-                            && is_state((pair >> 16) as usize)
-                    }) {
-                        return false;
-                    }
-                    end
-                }
+                LEAF | CHAIN => 0,
+                LINEAR => edge_count(state.header),
+                _ => label_count(state.header).div_ceil(2) as usize,
             };
+            at = state.edges + words;
+            let mut least = 0;
+            for index in state.edges..at {
+                let word = self.word(index);
+                let (label, child, other) = match is_linear {
+                    true => (word & 0xFF, word >> 8, word >> 8),
+                    false => (0, word & 0xFFFF, word >> 16),
+                };
+                if word & STATE != 0
+                    || label < least
+                    || !is_state(child as usize)
+                    || !is_state(other as usize)
+                {
+                    return false;
+                }
+                least = label;
+            }
         }
         at == count && count > 0
     }

@@ -131,17 +131,17 @@ fn by_literals(
             continue;
         }
         let (segment, rest) = pattern.split_at(segment_len(pattern));
-        let end = if rest.is_empty() {
-            // The last one has to stand at the end.
-            let width = Tokens(segment.iter()).count();
-            let skipped = text.len().checked_sub(width);
-            let tail = skipped.and_then(|skipped| text.get(skipped..));
-            let fits = skipped.is_some_and(|skipped| floats || skipped == 0);
-            let matched =
-                tail.is_some_and(|tail| begins_with(tail, segment, reading, credit).is_some());
-            return Some(fits && matched);
-        } else if floats {
-            loop {
+        let is_last = rest.is_empty();
+        if is_last {
+            // It has to stand at the end.
+            match text.len().checked_sub(Tokens(segment.iter()).count()) {
+                Some(skipped) if floats || skipped == 0 => text = text.get(skipped..)?,
+                _ => return Some(false),
+            }
+            floats = false;
+        }
+        let end = loop {
+            if floats {
                 if *credit == 0 {
                     return None;
                 }
@@ -153,18 +153,16 @@ fn by_literals(
                         None => return Some(false),
                     }
                 }
-                match begins_with(text, segment, reading, credit) {
-                    Some(width) => break width,
-                    None if text.is_empty() => return Some(false),
-                    None => text = &text[1..],
-                }
             }
-        } else {
             match begins_with(text, segment, reading, credit) {
-                Some(width) => width,
+                Some(width) => break width,
+                None if floats && !text.is_empty() => text = &text[1..],
                 None => return Some(false),
             }
         };
+        if is_last {
+            return Some(true);
+        }
         text = text.get(end..)?;
         pattern = rest;
     }

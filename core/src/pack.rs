@@ -127,17 +127,6 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc32(&[head, bytes.get(CHECKSUM_AT + 4..).unwrap_or(&[])])
 }
 
-/// A section as records of `N` bytes.
-fn records<'a, const N: usize>(
-    sections: &[&'a [u8]; Section::COUNT],
-    section: Section,
-) -> Result<&'a [[u8; N]], Error> {
-    match sections[section as usize].as_chunks() {
-        (records, []) => Ok(records),
-        _ => Err(Error::Malformed(section)),
-    }
-}
-
 impl<'a> Pack<'a> {
     /// Reads and checks a pack.
     ///
@@ -161,30 +150,34 @@ impl<'a> Pack<'a> {
         }
         let mut sections: [&[u8]; Section::COUNT] = [&[]; Section::COUNT];
         let mut rest = &bytes[HEADER_LEN..];
-        for (index, section) in sections.iter_mut().enumerate() {
-            let at = 20 + 8 * index;
-            if le_u32(header, at) as usize != bytes.len() - rest.len() {
-                return Err(Error::Length);
+        let places = header[20..].as_chunks::<8>().0;
+        for ((section, place), (name, record_len)) in
+            sections.iter_mut().zip(places).zip(Section::ALL)
+        {
+            let (start, len) = (le_u32(place, 0) as usize, le_u32(place, 4) as usize);
+            match rest.split_at_checked(len) {
+                Some(split) if start == bytes.len() - rest.len() => (*section, rest) = split,
+                _ => return Err(Error::Length),
             }
-            (*section, rest) = rest
-                .split_at_checked(le_u32(header, at + 4) as usize)
-                .ok_or(Error::Length)?;
+            if len % usize::from(record_len) != 0 {
+                return Err(Error::Malformed(name));
+            }
         }
         if !rest.is_empty() {
             return Err(Error::Length);
         }
         let pack = Self {
-            fields: records(&sections, Section::Fields)?,
-            rules: records(&sections, Section::Rules)?,
-            code: records(&sections, Section::Code)?,
-            words: records(&sections, Section::Automata)?,
-            globs: records(&sections, Section::Globs)?,
-            ranges: records(&sections, Section::Ranges)?,
-            late: records(&sections, Section::Late)?,
+            fields: sections[Section::Fields as usize].as_chunks().0,
+            rules: sections[Section::Rules as usize].as_chunks().0,
+            code: sections[Section::Code as usize].as_chunks().0,
+            words: sections[Section::Automata as usize].as_chunks().0,
+            globs: sections[Section::Globs as usize].as_chunks().0,
+            ranges: sections[Section::Ranges as usize].as_chunks().0,
+            late: sections[Section::Late as usize].as_chunks().0,
             dfas: sections[Section::Dfas as usize],
-            steps: records(&sections, Section::Steps)?,
-            triggers: records(&sections, Section::Triggers)?,
-            lists: records(&sections, Section::Lists)?,
+            steps: sections[Section::Steps as usize].as_chunks().0,
+            triggers: sections[Section::Triggers as usize].as_chunks().0,
+            lists: sections[Section::Lists as usize].as_chunks().0,
             strings: sections[Section::Strings as usize],
             build: le_u32(header, 16),
             checksum: checksum_found,

@@ -43,7 +43,7 @@ struct Search<'e, 'a> {
 }
 
 impl Search<'_, '_> {
-    #[inline]
+    #[inline(never)]
     fn value(&mut self, value: &[u8]) {
         if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
             if self.limits == Limits::Upstream {
@@ -69,8 +69,7 @@ impl Search<'_, '_> {
 
     #[inline]
     fn output(&mut self, output: Output, value: &[u8], reading: Reading) {
-        let pack = *self.pack;
-        for item in pack.list(ListRef(output.list)) {
+        for item in self.pack.list(ListRef(output.list)) {
             if item & GLOB == 0 {
                 self.set(item);
             } else {
@@ -80,9 +79,9 @@ impl Search<'_, '_> {
     }
 
     /// Tries the rest of a pattern on the rest of a value.
+    #[inline(never)]
     fn glob(&mut self, number: u16, value: &[u8], position: usize, reading: Reading) {
-        let pack = *self.pack;
-        let Some(glob) = pack.glob(number) else {
+        let Some(glob) = self.pack.glob(number) else {
             return;
         };
         if glob.inside {
@@ -93,7 +92,7 @@ impl Search<'_, '_> {
                 ..reading
             };
             if text.is_some_and(|text| reading.begins(text, glob.pattern)) {
-                pack.list(glob.list).for_each(|atom| self.set(atom));
+                self.set_all(glob.list);
             }
             return;
         }
@@ -122,17 +121,26 @@ impl Search<'_, '_> {
             false => value.get(position..).unwrap_or(&[]),
         };
         if glob::matches(glob.pattern, text, reading) {
-            pack.list(glob.list).for_each(|atom| self.set(atom));
+            self.set_all(glob.list);
         }
     }
 
     fn number(&mut self, number: i64) {
         let ranges = self.index.ranges..self.index.ranges.saturating_add(self.index.range_count);
-        let pack = *self.pack;
-        for range in ranges.filter_map(|range| pack.range(range)) {
-            if (range.low..=range.high).contains(&number) {
-                pack.list(range.list).for_each(|atom| self.set(atom));
+        for range in ranges {
+            match self.pack.range(range) {
+                Some(range) if (range.low..=range.high).contains(&number) => {
+                    self.set_all(range.list);
+                }
+                _ => {}
             }
+        }
+    }
+
+    #[inline(never)]
+    fn set_all(&mut self, list: ListRef) {
+        for atom in self.pack.list(list) {
+            self.set(atom);
         }
     }
 

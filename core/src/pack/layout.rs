@@ -1,5 +1,7 @@
 //! The numbers of the format: `docs/pack-format.md` in code.
 
+use crate::automaton::WORD;
+
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
@@ -33,7 +35,6 @@ pub const ITEM_LEN: usize = 2;
 /// The parts of a pack, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(usize)]
 pub enum Section {
     /// One record for each field that a rule asks for, ascending.
     Fields,
@@ -64,6 +65,22 @@ pub enum Section {
 impl Section {
     /// How many sections there are.
     pub const COUNT: usize = 12;
+
+    /// All of them, and how long their records are.
+    pub(super) const ALL: [(Self, u8); Self::COUNT] = [
+        (Self::Fields, FIELD_LEN as u8),
+        (Self::Rules, RULE_LEN as u8),
+        (Self::Code, INSTRUCTION_LEN as u8),
+        (Self::Automata, WORD as u8),
+        (Self::Globs, GLOB_LEN as u8),
+        (Self::Ranges, RANGE_LEN as u8),
+        (Self::Late, LATE_LEN as u8),
+        (Self::Dfas, 1),
+        (Self::Steps, STEP_LEN as u8),
+        (Self::Triggers, TRIGGER_LEN as u8),
+        (Self::Lists, ITEM_LEN as u8),
+        (Self::Strings, 1),
+    ];
 }
 
 /// A jump target: the rule matches. The end of a rule's jumps stands for the same.

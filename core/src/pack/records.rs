@@ -5,7 +5,8 @@ use core::ops::Range;
 use super::layout::{le_u16, le_u32};
 use super::{
     AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_LEN_BITS, GLOB_WHOLE,
-    INSTRUCTION_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex, SINGLE, SINGLE_SHORT,
+    INSTRUCTION_LEN, ITEM_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex, SINGLE,
+    SINGLE_SHORT,
 };
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
@@ -75,6 +76,39 @@ impl ListRef {
             0 => list as u32,
             _ => SINGLE | (list & !SINGLE_SHORT) as u32,
         })
+    }
+}
+
+/// The items of a list. The next one is at hand: so a single one needs no loop of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct List<'a> {
+    next: Option<u16>,
+    rest: core::slice::Iter<'a, [u8; ITEM_LEN]>,
+}
+
+impl<'a> List<'a> {
+    #[inline]
+    fn of(items: &'a [[u8; ITEM_LEN]]) -> Self {
+        let mut rest = items.iter();
+        let next = rest.next().copied().map(u16::from_le_bytes);
+        Self { next, rest }
+    }
+
+    #[inline]
+    fn single(list: ListRef) -> Self {
+        let rest = [].iter();
+        let next = Some(list.0 as u16);
+        Self { next, rest }
+    }
+}
+
+impl Iterator for List<'_> {
+    type Item = u16;
+
+    #[inline]
+    fn next(&mut self) -> Option<u16> {
+        let next = self.rest.next().copied().map(u16::from_le_bytes);
+        core::mem::replace(&mut self.next, next)
     }
 }
 
@@ -184,23 +218,39 @@ impl<'a> Pack<'a> {
     }
 
     /// The parts of the index, ascending by field.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = Option<FieldIndex<'a>>> + use<'a> {
-        let pack = *self;
-        pack.fields.iter().map(move |record| pack.field_of(record))
+    pub(crate) fn fields(&self) -> impl Iterator<Item = Option<FieldIndex<'a>>> + use<'_, 'a> {
+        self.fields.iter().map(|record| self.field_of(record))
     }
 
+    /// Whether a rule asks for this field.
+    pub(super) fn has_field(&self, field: Field) -> bool {
+        self.fields.iter().any(|record| record[0] == field.number())
+    }
+
+    /// Whether an atom is one of this field, and no late one.
+    pub(super) fn has_atom(&self, field: Field, atom: AtomId) -> bool {
+        self.fields.iter().any(|record| {
+            let words = usize::from(record[1])..usize::from(record[1]) + usize::from(record[2]);
+            record[0] == field.number() && words.contains(&usize::from(atom / 64))
+        })
+    }
+
+    #[inline(never)]
     fn field_of(&self, record: &[u8; FIELD_LEN]) -> Option<FieldIndex<'a>> {
         let mut automata = [Automaton::new(&[], Place::Anchored); AUTOMATA];
-        for (slot, automaton) in automata.iter_mut().enumerate() {
-            let start = le_u32(record, 8 + slot * 8) as usize;
-            let count = le_u32(record, 12 + slot * 8) as usize;
+        let mut first_bytes = [0; AUTOMATA];
+        let mut present = 0;
+        let (ranges, _) = record[8..].as_chunks();
+        for (slot, range) in ranges.iter().enumerate().take(AUTOMATA) {
+            let (start, count) = (le_u32::<8>(range, 0) as usize, le_u32(range, 4) as usize);
             let words = self.words.get(start..start.checked_add(count)?)?;
-            *automaton = Automaton::new(words, place(slot));
+            automata[slot] = Automaton::new(words, place(slot));
+            first_bytes[slot] = automata[slot].first_bytes(folds(slot));
+            present |= u8::from(!automata[slot].is_empty()) << slot;
         }
-        let present = (0..AUTOMATA).filter(|&slot| !automata[slot].is_empty());
         Some(FieldIndex {
-            present: present.fold(0, |present, slot| present | 1 << slot),
-            first_bytes: core::array::from_fn(|slot| automata[slot].first_bytes(folds(slot))),
+            present,
+            first_bytes,
             automata,
             field: Field::from_number(record[0])?,
             first_word: usize::from(record[1]),
@@ -265,11 +315,7 @@ impl<'a> Pack<'a> {
 
     /// The rules to look at if the trigger of this bit holds.
     #[inline]
-    pub(crate) fn triggered(
-        &self,
-        triggers: &Triggers,
-        bit: u32,
-    ) -> impl Iterator<Item = u16> + use<'a> {
+    pub(crate) fn triggered(&self, triggers: &Triggers, bit: u32) -> List<'a> {
         let before = triggers.atoms & ((1 << bit) - 1);
         let place = usize::from(triggers.lists) + before.count_ones() as usize;
         let list = self
@@ -286,22 +332,24 @@ impl<'a> Pack<'a> {
 
     /// The items of a list; none if there is no such list.
     #[inline]
-    pub(crate) fn list(&self, list: ListRef) -> impl Iterator<Item = u16> + use<'a> {
-        let (single, items) = match list.0 & SINGLE {
-            0 => (None, self.items(list).unwrap_or(&[])),
-            _ => (Some(list.0 as u16), &[][..]),
+    pub(crate) fn list(&self, list: ListRef) -> List<'a> {
+        let items = match list.0 & SINGLE {
+            0 => self.items(list).unwrap_or(&[]),
+            _ => return List::single(list),
         };
-        let items = items.iter().map(|&item| u16::from_le_bytes(item));
-        single.into_iter().chain(items)
+        List::of(items)
     }
 
-    /// Whether a list is there, whole.
-    pub(super) fn has_list(&self, list: ListRef) -> bool {
-        list.0 & SINGLE != 0 || self.items(list).is_some()
+    /// The items of a list, if it is there, whole.
+    pub(super) fn whole_list(&self, list: ListRef) -> Option<List<'a>> {
+        match list.0 & SINGLE {
+            0 => self.items(list).map(List::of),
+            _ => Some(List::single(list)),
+        }
     }
 
     #[inline]
-    fn items(&self, list: ListRef) -> Option<&'a [[u8; 2]]> {
+    fn items(&self, list: ListRef) -> Option<&'a [[u8; ITEM_LEN]]> {
         let (&count, items) = self.lists.get(list.0 as usize..)?.split_first()?;
         items.get(..usize::from(u16::from_le_bytes(count)))
     }

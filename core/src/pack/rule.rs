@@ -109,27 +109,28 @@ impl<'a> Pack<'a> {
     }
 
     /// A query by its number.
+    #[inline(never)]
     pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
         let record = self.rules.get(usize::from(index))?;
-        let text = |at: usize| {
-            let bytes = self.string(le_u32(record, at), le_u16(record, at + 4))?;
-            utf8(bytes)
-        };
+        let mut texts = [""; 6];
+        for (text, place) in texts.iter_mut().zip(record.as_chunks::<6>().0) {
+            *text = utf8(self.string(le_u32(place, 0), le_u16(place, 4))?)?;
+        }
+        let [id, name, author, attack, tags, references] = texts;
         let mut fields = [None; MAX_TERM_FIELDS];
-        let numbers = record[48..48 + MAX_TERM_FIELDS].iter();
-        for (field, &number) in fields
-            .iter_mut()
-            .zip(numbers.take_while(|&&number| number != 0xFF))
-        {
+        for (field, &number) in fields.iter_mut().zip(&record[48..]) {
+            if number == 0xFF {
+                break;
+            }
             *field = Some(Field::from_number(number)?);
         }
         Some(Rule {
-            id: text(0)?,
-            name: text(6)?,
-            author: text(12)?,
-            attack: text(18)?,
-            tags: text(24)?,
-            references: text(30)?,
+            id,
+            name,
+            author,
+            attack,
+            tags,
+            references,
             index,
             lookback_ms: u64::from(le_u32(record, 40)) * 1000,
             interval_ms: u64::from(le_u32(record, 44)) * 1000,
@@ -143,7 +144,7 @@ impl<'a> Pack<'a> {
 }
 
 fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
-    let [first, second, third] = [56, 60, 64].map(|at| le_u32(record, at));
+    let (first, second, third) = (le_u32(record, 56), le_u32(record, 60), le_u32(record, 64));
     Some(match record[55] {
         QUERY => Purpose::Query,
         NEW_TERMS => Purpose::NewTerms {

@@ -5,7 +5,7 @@ use super::{
     NO_SLOT, Pack, Purpose, Section,
 };
 use crate::automaton::MAX_WORDS;
-use crate::field::{Field, FieldSet, Type};
+use crate::field::{Field, Type};
 use crate::glob;
 
 fn check(section: Section, holds: bool) -> Result<(), Error> {
@@ -21,28 +21,26 @@ impl Pack<'_> {
         check(Section::Rules, self.rules.len() <= MAX_RULES)?;
         check(Section::Globs, self.globs.len() < usize::from(GLOB))?;
         check(Section::Lists, self.lists.len() <= usize::from(u16::MAX))?;
-        let indexed = self.validate_fields()?;
+        self.validate_fields()?;
         self.validate_globs()?;
-        self.validate_late(indexed)?;
+        self.validate_late()?;
         self.validate_code()?;
         self.validate_triggers()?;
         let steps = self.steps().all(|step| match step.field {
-            Some(field) => indexed.contains(field),
+            Some(field) => self.has_field(field),
             None => self.is_rule_list(step.rules),
         });
         check(Section::Steps, steps)
     }
 
     /// Fields ascend, their atoms follow one another without a gap, their automata are sound.
-    fn validate_fields(&self) -> Result<FieldSet, Error> {
-        let mut indexed = FieldSet::EMPTY;
+    fn validate_fields(&self) -> Result<(), Error> {
         let mut next_word = 0;
         let mut previous: Option<Field> = None;
         for field in self.fields() {
             let field = field.ok_or(Error::Malformed(Section::Fields))?;
             let follows = field.first_word == next_word && previous < Some(field.field);
             check(Section::Fields, follows && field.words > 0)?;
-            indexed.insert(field.field);
             previous = Some(field.field);
             next_word += field.words;
             for automaton in field.automata {
@@ -58,8 +56,7 @@ impl Pack<'_> {
         check(
             Section::Fields,
             next_word == self.first_late_word() && self.atom_count() <= MAX_ATOM_WORDS * 64,
-        )?;
-        Ok(indexed)
+        )
     }
 
     fn validate_globs(&self) -> Result<(), Error> {
@@ -91,17 +88,13 @@ impl Pack<'_> {
     }
 
     /// A guard is an atom of the same field, and no late one.
-    fn validate_late(&self, indexed: FieldSet) -> Result<(), Error> {
+    fn validate_late(&self) -> Result<(), Error> {
         check(Section::Late, self.late_count() <= MAX_LATE_WORDS * 64)?;
         for index in 0..self.late_count() {
             let late = self.late(index).ok_or(Error::Malformed(Section::Late))?;
-            let guarded = late.guard.is_none_or(|guard| {
-                let mut fields = self.fields().flatten();
-                indexed.contains(late.field)
-                    && fields.any(|field| {
-                        field.field == late.field && field.atoms().contains(&usize::from(guard))
-                    })
-            });
+            let guarded = late
+                .guard
+                .is_none_or(|guard| self.has_atom(late.field, guard));
             check(Section::Late, guarded)?;
             if let LateTest::Regex(dfa) = late.test {
                 check(Section::Dfas, dfa.validate())?;
@@ -130,6 +123,7 @@ impl Pack<'_> {
     }
 
     /// Whether it is a whole record, and one of a whole sequence if it is a stage.
+    #[inline(never)]
     fn is_rule(&self, index: u16) -> bool {
         let Some(rule) = self.rule(index) else {
             return false;
@@ -137,16 +131,18 @@ impl Pack<'_> {
         let Purpose::Stage { number, of, .. } = rule.purpose else {
             return true;
         };
-        let stage = |index: Option<u16>, wanted: u8| {
-            let found = index.and_then(|index| self.rule(index));
-            found.is_some_and(|found| {
-                matches!(found.purpose, Purpose::Stage { number, of: same, .. }
-                    if number == wanted && same == of)
-                    && found.id == rule.id
-            })
-        };
-        (number == 0 || stage(index.checked_sub(1), number - 1))
-            && (number + 1 == of || stage(index.checked_add(1), number + 1))
+        (number == 0 || self.is_stage(index.wrapping_sub(1), rule.id, number - 1, of))
+            && (number + 1 == of || self.is_stage(index.wrapping_add(1), rule.id, number + 1, of))
+    }
+
+    /// Whether the rule of this index is this stage of the sequence of this id.
+    #[inline(never)]
+    fn is_stage(&self, index: u16, id: &str, wanted: u8, stages: u8) -> bool {
+        self.rule(index).is_some_and(|rule| {
+            matches!(rule.purpose, Purpose::Stage { number, of, .. }
+                if number == wanted && of == stages)
+                && rule.id == id
+        })
     }
 
     /// For each trigger there is a list of rules.
@@ -156,37 +152,37 @@ impl Pack<'_> {
             let start = usize::from(triggers.lists);
             let end = start + triggers.atoms.count_ones() as usize;
             let lists = self.lists.get(start..end);
-            let sound = lists.is_some_and(|lists| {
-                lists
-                    .iter()
-                    .all(|&list| self.is_rule_list(ListRef::short(u16::from_le_bytes(list))))
-            });
-            check(Section::Triggers, sound)?;
+            for &list in lists.ok_or(Error::Malformed(Section::Triggers))? {
+                let list = ListRef::short(u16::from_le_bytes(list));
+                check(Section::Triggers, self.is_rule_list(list))?;
+            }
         }
         Ok(())
     }
 
     fn is_rule_list(&self, list: ListRef) -> bool {
-        self.has_list(list)
-            && self
-                .list(list)
-                .all(|rule| usize::from(rule) < self.rules.len())
+        self.has_list(list, self.rules.len(), 0)
     }
 
     // Lists of outputs and lists of rules are told apart by who refers to them.
 
     fn is_output_list(&self, list: ListRef) -> bool {
-        self.has_list(list)
-            && self.list(list).all(|item| {
-                let limit = match item & GLOB {
-                    0 => self.atom_count(),
-                    _ => self.globs.len(),
-                };
-                usize::from(item & !GLOB) < limit
-            })
+        self.has_list(list, self.atom_count(), self.globs.len())
     }
 
     fn is_atom_list(&self, list: ListRef) -> bool {
-        self.is_output_list(list) && self.list(list).all(|item| item & GLOB == 0)
+        self.has_list(list, self.atom_count(), 0)
+    }
+
+    /// Whether a list is there, whole, and each item below its limit: that of globs, if it is one.
+    #[inline(never)]
+    fn has_list(&self, list: ListRef, limit: usize, globs: usize) -> bool {
+        let Some(mut list) = self.whole_list(list) else {
+            return false;
+        };
+        list.all(|item| {
+            let limit = if item & GLOB == 0 { limit } else { globs };
+            usize::from(item & !GLOB) < limit
+        })
     }
 }
