@@ -4,7 +4,7 @@
 //! stands still, and kept until its event has been judged: what a rule saw is what an alert's term says.
 
 use heapless::Vec;
-use peewit_core::event::{Values, base_name};
+use peewit_core::event::{Block, Values, base_name};
 use peewit_core::field::Field;
 
 use crate::proc::{Arguments, CAPABILITIES, Entry, Proc, Stat, Status};
@@ -348,12 +348,9 @@ impl<'a> Late<'a> {
 
     fn name_capabilities(&mut self, bits: u64) -> Option<Kept> {
         self.capabilities.clear();
-        let names = CAPABILITIES.iter().enumerate();
-        self.capabilities.extend(
-            names
-                .filter(|(bit, _)| bits >> bit & 1 == 1)
-                .map(|(_, name)| *name),
-        );
+        let names = Block::new(CAPABILITIES).enumerate();
+        let held = names.filter(|(bit, _)| bits >> bit & 1 == 1);
+        self.capabilities.extend(held.map(|(_, name)| name));
         Some(match bits {
             0 => Kept::Missing,
             _ => Kept::Capabilities,
