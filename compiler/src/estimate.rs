@@ -108,8 +108,6 @@ fn asked(node: &Node) -> Field {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
     use super::*;
     use crate::elastic;
 

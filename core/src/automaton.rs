@@ -178,7 +178,7 @@ impl<'a> Automaton<'a> {
     }
 
     /// With which bytes values begin (or end, where they are read from their end) that the automaton does anything with: the bit
-    /// of a byte is that of its number modulo 64, as [`may_begin`] looks it up.
+    /// of a byte is that of its number modulo 64.
     pub fn first_bytes(&self, fold: bool) -> u64 {
         let root = self.state(0);
         if root.here.is_some() || root.end.is_some() || self.place == Place::Unanchored {
