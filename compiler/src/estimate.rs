@@ -95,15 +95,11 @@ fn needs_absent(node: &Node) -> Option<Field> {
 
 /// The constant field that a condition asks for and that says most: the last of them.
 fn asked(node: &Node) -> Field {
-    let mut asked = Field::EventAction;
     let mut fields = BTreeSet::new();
     node.atoms(&mut |atom| {
         fields.extend((atom.field.cost() == Cost::Constant).then_some(atom.field));
     });
-    if let Some(last) = fields.last() {
-        asked = *last;
-    }
-    asked
+    fields.last().copied().unwrap_or(Field::EventAction)
 }
 
 #[cfg(test)]
