@@ -7,6 +7,10 @@ use peewit_tests::{TARGETS, ctl, program};
 
 use crate::{checkout, run};
 
+/// The form in which a pack stands in the sensor.
+#[path = "../../sensor/build/squeeze.rs"]
+mod squeeze;
+
 /// In a folder whose name has a space.
 #[test]
 fn another_folder_gives_the_same_binaries() {
@@ -64,7 +68,7 @@ fn all_targets_hold_the_same_pack() {
     let ctl = ctl.to_str().expect("UTF-8").to_owned();
     let output = path.to_str().expect("UTF-8");
     run(&ctl, &["compile", "rules", "--build", "1", "-o", output]);
-    let pack = fs::read(path).expect("it was written");
+    let pack = squeeze::squeeze(&fs::read(path).expect("it was written"));
     for target in TARGETS {
         let Some(binary) = program(&format!("{target}/release/peewit")) else {
             continue;
