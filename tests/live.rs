@@ -180,7 +180,8 @@ fn storm(
 ///
 /// A CPU that falls idle may pull the task that the capture thread has just preempted, and let it run and
 /// end before it was read. Such an exec is seen and counted as incomplete. `incomplete` is how many there may be
-/// in one of three storms: usually there is none, but when other work on the machine comes and goes they may be ten at a time.
+/// in one of three storms, and five times as many in each: usually there is none, but when other work on the machine comes and
+/// goes they may be ten at a time.
 fn storm_is_captured(source: &str, hogs: usize, incomplete: usize) {
     let _turn = alone();
     let mut last = String::new();
@@ -189,6 +190,10 @@ fn storm_is_captured(source: &str, hogs: usize, incomplete: usize) {
             return;
         };
         assert_eq!(seen, STORM, "{said}");
+        assert!(
+            whole + 5 * incomplete >= STORM,
+            "{whole} of {STORM}: {said}"
+        );
         if whole >= STORM - incomplete {
             return;
         }
