@@ -61,10 +61,37 @@ pub enum Name {
     Json,
     /// The word behind the command.
     Word,
+    /// `--config FILE`
+    Config,
+    /// `--state PATH`
+    State,
+    /// `--exceptions FILE`
+    Exceptions,
+    /// `--baseline FILE`: terms that are known from the start.
+    Baseline,
+    /// `--learning SECONDS`
+    Learning,
+    /// `--rate-limit N/SECONDS`
+    RateLimit,
+    /// `--segment-size BYTES`
+    SegmentSize,
+    /// `--segments COUNT`
+    Segments,
+    /// `--sync each|interval|none`
+    Sync,
+    /// `--allow-older-pack`
+    AllowOlderPack,
+    /// `--from N`: the first alert to print.
+    From,
+    /// `--consumed N`: the last alert that is not needed any more.
+    Consumed,
 }
 
+/// How many there are.
+const NAMES: usize = Name::Consumed as usize + 1;
+
 /// How options are written, whose they are, and whether they have a value.
-static OPTIONS: [(&str, Command, Name, bool); 14] = [
+static OPTIONS: [(&str, Command, Name, bool); 26] = [
     ("--rules", Command::Run, Name::Rules, true),
     ("--alerts", Command::Run, Name::Alerts, true),
     ("--events", Command::Run, Name::Events, true),
@@ -75,16 +102,33 @@ static OPTIONS: [(&str, Command, Name, bool); 14] = [
     ("--canary", Command::Run, Name::Canary, true),
     ("--buffer", Command::Run, Name::Buffer, true),
     ("--demo", Command::Run, Name::Demo, false),
+    ("--config", Command::Run, Name::Config, true),
+    ("--state", Command::Run, Name::State, true),
+    ("--exceptions", Command::Run, Name::Exceptions, true),
+    ("--baseline", Command::Run, Name::Baseline, true),
+    ("--learning", Command::Run, Name::Learning, true),
+    ("--rate-limit", Command::Run, Name::RateLimit, true),
+    ("--segment-size", Command::Run, Name::SegmentSize, true),
+    ("--segments", Command::Run, Name::Segments, true),
+    ("--sync", Command::Run, Name::Sync, true),
+    (
+        "--allow-older-pack",
+        Command::Run,
+        Name::AllowOlderPack,
+        false,
+    ),
     ("--socket", Command::Status, Name::Socket, true),
     ("--json", Command::Status, Name::Json, false),
     ("--follow", Command::Alerts, Name::Follow, false),
     ("-f", Command::Alerts, Name::Follow, false),
     ("--json", Command::Alerts, Name::Json, false),
+    ("--from", Command::Alerts, Name::From, true),
+    ("--consumed", Command::Alerts, Name::Consumed, true),
 ];
 
 /// What was told beside the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options([Option<&'static CStr>; 12]);
+pub struct Options([Option<&'static CStr>; NAMES]);
 
 impl Options {
     /// The value of an option, if it was given. That of one that has none is the option itself.

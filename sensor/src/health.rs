@@ -91,6 +91,14 @@ impl Keeper {
             table.images_lost,
             state.outlet.terms_forgotten(),
             self.canaries_missed,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
         ];
         drop(state);
         let health = Health {

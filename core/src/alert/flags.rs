@@ -20,14 +20,17 @@ impl Flags {
     pub const LOST_PARENT: Self = Self(8);
     /// Sent while the device still learns which terms are usual.
     pub const LEARNING: Self = Self(16);
+    /// The device's clock was not known to be right (adjtimex(2) did not call it synchronised).
+    pub const CLOCK_UNTRUSTED: Self = Self(32);
 
     /// Each mark with its name in ECS (`peewit.alert.NAME`) and text.
-    pub const NAMES: [(Self, &'static str); 5] = [
+    pub const NAMES: [(Self, &'static str); 6] = [
         (Self::TRUNCATED, "truncated"),
         (Self::BEYOND_UPSTREAM, "beyond_upstream"),
         (Self::DELETED, "deleted"),
         (Self::LOST_PARENT, "lost_parent"),
         (Self::LEARNING, "learning"),
+        (Self::CLOCK_UNTRUSTED, "clock_untrusted"),
     ];
 
     /// The set with these bits.

@@ -1,7 +1,7 @@
 //! How well the sensor sees, and what it has lost.
 
 /// How many things [`Health`] counts.
-pub const COUNTS: usize = 20;
+pub const COUNTS: usize = 28;
 
 /// How the sensor is: written at its start and end, after a loss, and now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,22 @@ pub enum Count {
     TermsForgotten,
     /// Own children that were started to be seen, and were not.
     CanariesMissed,
+    /// Alerts that the rate limit held back.
+    HeldBack,
+    /// Alerts that an exception of this device silenced.
+    Excepted,
+    /// Alerts in segments of the log that were removed before anybody said that they were consumed.
+    AlertsDropped,
+    /// Terms that are known, now.
+    Terms,
+    /// Of them those that were seen only once.
+    TermsOnce,
+    /// Records that the state did not take.
+    StateUnwritten,
+    /// How often rules, configuration and exceptions were read again.
+    Reloads,
+    /// How often they were bad, and the old ones kept.
+    ReloadsRefused,
 }
 
 /// The names of what is counted, in ECS (`peewit.health.NAME`) and text.
@@ -173,6 +189,14 @@ pub const COUNT_NAMES: [&str; COUNTS] = [
     "images_forgotten",
     "terms_forgotten",
     "canaries_missed",
+    "held_back",
+    "excepted",
+    "alerts_dropped",
+    "terms",
+    "terms_once",
+    "state_unwritten",
+    "reloads",
+    "reloads_refused",
 ];
 
 /// What stands in the way of seeing every exec whole. A reader keeps the bits that it does not know.
@@ -243,7 +267,7 @@ mod tests {
 
     #[test]
     fn every_count_has_its_place() {
-        assert_eq!(Count::CanariesMissed as usize, COUNTS - 1);
+        assert_eq!(Count::ReloadsRefused as usize, COUNTS - 1);
         assert_eq!(COUNT_NAMES[Count::ExecsDropped as usize], "execs_dropped");
         assert_eq!(
             COUNT_NAMES[Count::TermsForgotten as usize],

@@ -102,7 +102,7 @@ mod tests {
         assert!(line.starts_with(
             "2026-01-01T01:00:00.000Z health, loss: source perf, best effort (no_realtime, loss); execs 7; complete 8; "
         ));
-        assert!(line.ends_with("; canaries_missed 26"));
+        assert!(line.ends_with("; reloads_refused 34"));
         let whole = Health {
             limits: Limits::NONE,
             ..health()
