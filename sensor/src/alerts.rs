@@ -35,14 +35,14 @@ pub fn alerts(options: &Options) -> u8 {
 /// Prints what is in the file. Gives whether some of it is no alert.
 fn print(file: &Fd, options: &Options) -> Result<bool, Errno> {
     // Only for rules of which the log says nothing: without it their ids are shown.
-    let pack = rules::load(rules::DEFAULT).or_else(|_| rules::built_in());
+    let book = rules::load(rules::DEFAULT).or_else(|_| rules::built_in());
     let mut buffer = [0; MAX_FRAME];
     let mut frames = Frames::new(&mut buffer);
     let mut printer = Printer {
         out: Out::new(&STDOUT),
         json: options.has(Name::Json),
         rules: RuleBook::new(),
-        pack: pack.ok(),
+        pack: book.as_ref().ok().map(|book| book.engine().pack()),
         host: None,
         damaged: false,
     };
@@ -73,7 +73,7 @@ struct Printer<'f> {
     json: bool,
     /// What the log says of its rules.
     rules: RuleBook,
-    pack: Option<Pack<'static>>,
+    pack: Option<Pack<'f>>,
     /// Whose alerts those are that follow.
     host: Option<Host>,
     damaged: bool,

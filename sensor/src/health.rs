@@ -29,6 +29,10 @@ pub struct Keeper {
     limits: Limits,
     /// Own children that were not seen.
     pub canaries_missed: u64,
+    /// How often all was read again.
+    pub reloads: u64,
+    /// How often it was bad.
+    pub reloads_refused: u64,
     /// Whether the last one was not.
     pub silent: bool,
     /// How much had been lost at the last record.
@@ -40,17 +44,27 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// With a record at least every `interval_ms`.
-    pub fn new(sensor: &'static Sensor, limits: Limits, interval_ms: u64) -> Self {
+    /// Nothing has happened yet.
+    pub fn new(sensor: &'static Sensor, limits: Limits) -> Self {
         Self {
             sensor,
             limits,
             canaries_missed: 0,
+            reloads: 0,
+            reloads_refused: 0,
             silent: false,
             lost: 0,
             losses_from_ms: 0,
-            interval_ms,
-            next_ms: boot_ms().saturating_add(interval_ms),
+            interval_ms: 0,
+            next_ms: 0,
+        }
+    }
+
+    /// A record at least every so often, from now on.
+    pub fn every(&mut self, interval_ms: u64) {
+        if self.interval_ms != interval_ms {
+            self.interval_ms = interval_ms;
+            self.next_ms = boot_ms().saturating_add(interval_ms);
         }
     }
 
@@ -92,13 +106,13 @@ impl Keeper {
             state.outlet.terms_forgotten(),
             self.canaries_missed,
             0,
+            state.outlet.excepted,
             0,
             0,
             0,
             0,
-            0,
-            0,
-            0,
+            self.reloads,
+            self.reloads_refused,
         ];
         drop(state);
         let health = Health {
@@ -123,7 +137,8 @@ impl Keeper {
         let health = self.health(reason, me);
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
-        STATE.lock(me).outlet.tell(&Record::Health(health));
+        // Without room for it the next one says the same, and more.
+        let _ = STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }

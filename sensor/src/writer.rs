@@ -1,6 +1,6 @@
 //! The writer: the one thread that waits for disks and terminals.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use peewit_core::alert::{Alert, Record, RuleInfo};
 use peewit_core::ecs::{write_event, write_text};
@@ -9,6 +9,7 @@ use peewit_core::pack::Pack;
 
 use crate::queue;
 use crate::ring::Consumer;
+use crate::rules::RULES;
 use crate::state::SENSOR;
 use crate::sys::{Errno, Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
 use crate::text::{Out, say};
@@ -55,10 +56,10 @@ pub fn run(start: Start) {
     let _ = favour();
     let mut desk = Desk {
         writer,
-        pack: sensor.engine.pack(),
         failed: None,
     };
     loop {
+        BEATS.fetch_add(1, Ordering::Relaxed);
         let seen = sensor.writer.rung();
         let stop = STOP.load(Ordering::SeqCst);
         let worked = desk.alerts(start.buffer) | desk.events(start.buffer);
@@ -73,6 +74,9 @@ pub fn run(start: Start) {
         }
     }
 }
+
+/// Goes on whenever the writer does: it has done what there was when the bell was rung.
+pub static BEATS: AtomicU32 = AtomicU32::new(0);
 
 /// Lets the writer finish what is queued, for at most so many milliseconds. Gives whether it did.
 pub fn finish(at_most_ms: u32) -> bool {
@@ -91,7 +95,6 @@ pub fn finish(at_most_ms: u32) -> bool {
 
 struct Desk {
     writer: Writer,
-    pack: Pack<'static>,
     /// The last error of the log that was told.
     failed: Option<Errno>,
 }
@@ -122,7 +125,11 @@ impl Desk {
                 }) = Frames::new(scratch).next(&mut input)
                 {
                     let mut out = Out::new(&STDOUT);
-                    show(&mut out, &alert, rule_of(&alert, &self.pack).as_ref());
+                    let rules = RULES.hold();
+                    let rule = rules
+                        .as_ref()
+                        .and_then(|rules| rule_of(&alert, &rules.engine().pack()));
+                    show(&mut out, &alert, rule.as_ref());
                 }
             }
         }
