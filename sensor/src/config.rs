@@ -6,6 +6,7 @@ use peewit_core::alert::Source;
 
 use crate::cli::{self, Name, Told};
 use crate::file::File;
+use crate::log::{Settings, Sync};
 use crate::sys::Errno;
 use crate::text::{Out, number, say};
 
@@ -30,6 +31,10 @@ pub enum Kind {
     Source,
     /// `N/SECONDS`, or 0.
     Rate,
+    /// Bytes of a segment of the log.
+    SegmentSize,
+    /// How many segments there are.
+    Segments,
     /// When the log is made durable.
     Sync,
 }
@@ -45,7 +50,13 @@ impl Kind {
             Self::Sequence => number(value).is_some(),
             Self::Source => one_of(&Source::ALL.map(Source::name)),
             Self::Rate => value == b"0" || rate(value).is_some(),
-            Self::Sync => one_of(&["each", "interval", "none"]),
+            Self::SegmentSize => {
+                number(value).is_some_and(|size| (Settings::LEAST_SIZE..1 << 31).contains(&size))
+            }
+            Self::Segments => {
+                number(value).is_some_and(|count| (1..=Settings::MOST_SEGMENTS).contains(&count))
+            }
+            Self::Sync => Sync::named(value).is_some(),
         }
     }
 }

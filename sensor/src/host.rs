@@ -72,6 +72,11 @@ impl Host {
         self.pack_checksum.store(pack.checksum(), Ordering::Relaxed);
     }
 
+    /// Whether both are of one start of a sensor: its rules may have changed since.
+    pub fn same_start(&self, other: &Self) -> bool {
+        self.time_ms == other.time_ms && self.boot == other.boot
+    }
+
     /// As a header.
     #[inline(never)]
     pub fn header(&self) -> Header<'_> {
