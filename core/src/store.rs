@@ -12,11 +12,13 @@ mod clock;
 mod reader;
 mod record;
 mod saved;
+mod snapshot;
 
 pub use clock::{Clock, Off};
 pub use reader::Reader;
 pub use record::{Identity, MAX_RECORD, Record, TERM_LIMIT, Term, Values, encode};
 pub use saved::{Saved, restore};
+pub use snapshot::Snapshot;
 
 use crate::crc::crc32;
 

@@ -61,7 +61,7 @@ impl Novelty {
 pub struct Known {
     /// When it was last seen, on the caller's clock.
     pub last_seen_ms: u64,
-    /// Whether it was seen more than once, or came by [`Terms::restore`] as such.
+    /// Whether it was seen again later than in the minute when it was new, or came by [`Terms::restore`] as such.
     pub learned: bool,
     /// Whether its last alert is known to have been kept: see [`Terms::settle`].
     pub settled: bool,
@@ -73,26 +73,44 @@ struct Term {
     fingerprint: u64,
     /// By the table's own clock.
     last_seen_ms: u64,
-    /// Neighbours by last use, as number of a term plus 1; 0 is none.
+    /// Neighbours by last use, as number of a term plus 1; 0 is none. The upper bits of one are the [`stamp`] of the time when
+    /// the term was entered, those of the other are marks.
     older: u32,
-    /// Its upper bits are marks.
     newer: u32,
 }
 
 static_assertions::const_assert!(size_of::<Term>() == 24);
 
-/// Seen more than once.
+/// Seen again.
 const LEARNED: u32 = 1 << 31;
 /// Its alert is on its way.
 const UNSETTLED: u32 = 1 << 30;
 /// Was asked for by [`Terms::name`].
 const NAMED: u32 = 1 << 29;
 /// The neighbour.
-const LINK: u32 = NAMED - 1;
+const LINK: u32 = (1 << 24) - 1;
+
+/// Which minute it is, nearly, as upper bits. What is seen again in the same one may be so by one deed: a program that is started
+/// is a fork and an exec. After 256 of them they begin anew: then a term is learned a time later.
+const fn stamp(ms: u64) -> u32 {
+    ((ms >> 16) as u32) << 24
+}
 
 impl Term {
-    fn link(&mut self, newer: u32) {
+    const fn newer(&self) -> u32 {
+        self.newer & LINK
+    }
+
+    const fn older(&self) -> u32 {
+        self.older & LINK
+    }
+
+    fn link_newer(&mut self, newer: u32) {
         self.newer = self.newer & !LINK | newer;
+    }
+
+    fn link_older(&mut self, older: u32) {
+        self.older = self.older & !LINK | older;
     }
 
     fn mark(&mut self, mark: u32, holds: bool) {
@@ -132,7 +150,7 @@ impl Order {
 /// keyed, so nobody can choose names that crowd one part of the ring, as names of equal FNV
 /// hash would: then each look-up would walk past all of them.
 ///
-/// Terms that were seen once and those that are learned are two orders in the same memory. A full table forgets the oldest
+/// Terms that were seen once (or in one minute only) and those that are learned are two orders in the same memory. A full table forgets the oldest
 /// of those seen once if there are at least [`Terms::ONCE`] of them, else the one of the learned that was seen least recently:
 /// so new terms can take all but `N - ONCE` places, and none of those.
 pub struct Terms<const N: usize, const RING: usize> {
@@ -217,8 +235,10 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
             }
             return Novelty::New;
         }
-        let last = self.term(number).last_seen_ms;
-        self.renew(number, now, true);
+        let term = self.term(number);
+        let last = term.last_seen_ms;
+        let learned = term.has(LEARNED) || term.older & !LINK != stamp(now);
+        self.renew(number, now, learned);
         if now - last > window_ms {
             self.term(number).mark(UNSETTLED, true);
             Novelty::New
@@ -296,7 +316,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
                     let fingerprint = term.fingerprint;
                     return Some((fingerprint, self.known(number)?));
                 }
-                number = term.newer & LINK;
+                number = term.newer();
             }
         }
         None
@@ -381,13 +401,13 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
             self.used
         } else {
             let number = self.free;
-            self.free = self.term(number).older;
+            self.free = self.term(number).older();
             number
         };
         *self.term(number) = Term {
             fingerprint,
             last_seen_ms,
-            older: 0,
+            older: stamp(last_seen_ms),
             newer: if learned { LEARNED } else { 0 },
         };
         let (place, _) = self.find(fingerprint);
@@ -410,7 +430,8 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         let (place, _) = self.find(self.fingerprint(number));
         self.close(place);
         self.pull(number);
-        self.term(number).older = core::mem::replace(&mut self.free, number);
+        let free = core::mem::replace(&mut self.free, number);
+        self.term(number).link_older(free);
     }
 
     /// Empties a place of the ring and moves later terms back, so that no search ends early.
@@ -439,7 +460,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         let part = usize::from(self.term(number).has(LEARNED));
         let (mut older, mut newer) = (self.orders[part].newest, 0);
         while older != 0 && self.term(older).last_seen_ms > last_seen_ms {
-            (newer, older) = (older, self.term(older).older);
+            (newer, older) = (older, self.term(older).older());
         }
         let order = &mut self.orders[part];
         order.len += 1;
@@ -456,7 +477,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
     /// Takes a term out of its order.
     fn pull(&mut self, number: u32) {
         let term = *self.term(number);
-        let (older, newer) = (term.older, term.newer & LINK);
+        let (older, newer) = (term.older(), term.newer());
         let order = &mut self.orders[usize::from(term.has(LEARNED))];
         order.len -= 1;
         if older == 0 {
@@ -471,10 +492,10 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
     /// Makes two terms neighbours; 0 is the end.
     fn join(&mut self, older: u32, newer: u32) {
         if older != 0 {
-            self.term(older).link(newer);
+            self.term(older).link_newer(newer);
         }
         if newer != 0 {
-            self.term(newer).older = older;
+            self.term(newer).link_older(older);
         }
     }
 

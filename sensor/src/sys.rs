@@ -26,13 +26,13 @@ use core::ffi::c_int;
 use crate::texts::Text;
 
 pub use args::{Args, arguments};
-pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
+pub use clock::{boot_ms, is_synchronised, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{
     Directory, Entries, Fd, Identity, OpenMode, STDERR, STDOUT, device_at, identity, identity_at,
     is_directory, is_terminal, make_directory, open, open_at, read_file, read_link, read_link_at,
-    remove_directory, remove_file,
+    remove_directory, remove_file, rename,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
 pub use mutex::{Guard, PiMutex};

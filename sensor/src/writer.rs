@@ -7,9 +7,11 @@ use peewit_core::ecs::{write_event, write_text};
 use peewit_core::frame::{Frames, Item, MAX_FRAME};
 use peewit_core::pack::Pack;
 
+use crate::outlet::NOTE;
 use crate::queue;
 use crate::ring::Consumer;
 use crate::state::SENSOR;
+use crate::store::Store;
 use crate::sys::{Errno, Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
 use crate::text::{Out, say};
 
@@ -31,6 +33,8 @@ pub struct Writer {
     pub events: Option<Consumer>,
     /// Where alerts are kept.
     pub log: Option<Fd>,
+    /// What outlives the sensor.
+    pub store: Option<Store>,
     /// Where events go.
     pub events_file: Option<Fd>,
     /// Whether somebody reads alerts on standard output.
@@ -64,12 +68,16 @@ pub fn run(start: Start) {
         let worked = desk.alerts(start.buffer) | desk.events(start.buffer);
         if !worked {
             if stop {
+                if let Some(store) = &mut desk.writer.store {
+                    store.tick(true);
+                }
                 STOPPED.store(true, Ordering::SeqCst);
                 return;
             }
-            sensor
-                .writer
-                .wait(seen, desk.writer.events.as_ref().map(|_| EVENT_INTERVAL_MS));
+            let events = desk.writer.events.as_ref().map(|_| EVENT_INTERVAL_MS);
+            let store = desk.writer.store.as_ref().and_then(Store::wait_ms);
+            let next = [events, store].into_iter().flatten().min();
+            sensor.writer.wait(seen, next);
         }
     }
 }
@@ -103,6 +111,15 @@ impl Desk {
         let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
         while let Some(frame) = self.writer.alerts.pop(buffer) {
             worked = true;
+            if let Some((&NOTE, note)) = frame.split_first() {
+                if let Some(store) = &mut self.writer.store
+                    && !store.note(note)
+                {
+                    store.commit(true);
+                    store.note(note);
+                }
+                continue;
+            }
             if let Some(log) = &self.writer.log {
                 match log.write_all(frame) {
                     Ok(()) => self.failed = None,
@@ -125,6 +142,10 @@ impl Desk {
                     show(&mut out, &alert, rule_of(&alert, &self.pack).as_ref());
                 }
             }
+        }
+        if let Some(store) = &mut self.writer.store {
+            store.commit(true);
+            store.tick(false);
         }
         worked
     }

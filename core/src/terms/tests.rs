@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 const DAY: u64 = 86_400_000;
 const WINDOW: u64 = 5 * DAY;
+/// Between two of these it is another time.
+const MINUTE: u64 = 1 << 16;
 
 const KEY: Key = Key([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -27,7 +29,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
             let (mut number, mut before, mut seen, mut count) = (order.oldest, 0, 0, 0);
             while number != 0 {
                 let term = self.terms[number as usize - 1];
-                assert_eq!(term.older, before);
+                assert_eq!(term.older(), before);
                 assert_eq!(term.has(LEARNED), part == 1);
                 assert!(term.last_seen_ms >= seen, "the order is that of the times");
                 assert_eq!(
@@ -37,7 +39,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
                 );
                 linked.push(number);
                 (before, seen, count) = (number, term.last_seen_ms, count + 1);
-                number = term.newer & LINK;
+                number = term.newer();
             }
             assert_eq!((before, count), (order.newest, order.len));
             assert!(self.latest_ms >= seen);
@@ -47,7 +49,7 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         let mut free = self.free;
         while free != 0 {
             linked.push(free);
-            free = self.terms[free as usize - 1].older;
+            free = self.terms[free as usize - 1].older();
         }
         linked.sort_unstable();
         assert!(
@@ -131,16 +133,18 @@ fn fingerprint_zero_is_a_term_like_others() {
 #[test]
 fn a_full_table_forgets_the_oldest_that_was_seen_once() {
     let mut terms = Terms::<3, 4>::new();
-    for fingerprint in [1, 2, 3, 1] {
+    for fingerprint in [1, 2, 3, 3] {
         terms.see(fingerprint, DAY);
     }
+    terms.see(1, DAY + MINUTE);
     assert_eq!((terms.len(), terms.once(), terms.evicted()), (3, 2, 0));
-    assert_eq!(terms.see(4, DAY), Novelty::New);
+    assert_eq!(terms.see(4, DAY + MINUTE), Novelty::New);
     assert_eq!((terms.len(), terms.evicted()), (3, 1));
-    assert_eq!(terms.see(1, DAY), Novelty::Known);
-    assert_eq!(terms.see(3, DAY), Novelty::Known);
-    assert_eq!(terms.see(2, DAY), Novelty::New, "the extra alert");
-    assert_eq!(terms.see(4, DAY), Novelty::New, "2 took its place");
+    assert_eq!(terms.see(1, DAY + 2 * MINUTE), Novelty::Known);
+    assert_eq!(terms.see(3, DAY + 2 * MINUTE), Novelty::Known);
+    let later = DAY + 2 * MINUTE;
+    assert_eq!(terms.see(2, later), Novelty::New, "the extra alert");
+    assert_eq!(terms.see(4, later), Novelty::New, "2 took its place");
     assert_eq!((terms.len(), terms.once(), terms.evicted()), (3, 1, 3));
     terms.check();
 }
@@ -152,11 +156,19 @@ fn a_flood_of_new_terms_cannot_push_out_learned_ones() {
     const ONCE: usize = Terms::<N, 1024>::ONCE;
     assert_eq!(ONCE, 64);
     let learned = 1..=(N - ONCE) as u64;
-    for fingerprint in learned.clone().chain(learned.clone()) {
-        terms.see(fingerprint, DAY);
+    for now in [DAY, DAY + MINUTE] {
+        for fingerprint in learned.clone() {
+            terms.see(fingerprint, now);
+        }
     }
+    let now = DAY + MINUTE;
     for fingerprint in 1_000_000..1_100_000 {
-        assert_eq!(terms.see(fingerprint, DAY + 1), Novelty::New);
+        assert_eq!(terms.see(fingerprint, now), Novelty::New);
+        assert_eq!(
+            terms.see(fingerprint, now),
+            Novelty::Known,
+            "by the same deed"
+        );
     }
     terms.check();
     assert_eq!((terms.len(), terms.once()), (N, ONCE));
@@ -164,12 +176,12 @@ fn a_flood_of_new_terms_cannot_push_out_learned_ones() {
     assert!(
         learned
             .clone()
-            .all(|fingerprint| terms.see(fingerprint, DAY + 2) == Novelty::Known)
+            .all(|fingerprint| terms.see(fingerprint, now + 1) == Novelty::Known)
     );
     // One more is learned: then the next new one takes the place of the learned one seen least recently.
-    assert_eq!(terms.see(1_099_999, DAY + 3), Novelty::Known);
+    assert_eq!(terms.see(1_099_999, now + MINUTE), Novelty::Known);
     assert_eq!(terms.get(1).map(|known| known.learned), Some(true));
-    terms.see(2_000_000, DAY + 4);
+    terms.see(2_000_000, now + MINUTE);
     assert_eq!(terms.get(1), None);
     assert_eq!((terms.len(), terms.once()), (N, ONCE));
 }
@@ -304,19 +316,19 @@ fn a_clock_at_the_end_of_time_costs_alerts_only() {
 /// A table as slow and plain as can be.
 #[derive(Default)]
 struct Plain {
-    /// Fingerprint, time, learned; the oldest first.
-    terms: Vec<(u64, u64, bool)>,
+    /// Fingerprint, time, learned, time when it was entered; the oldest first.
+    terms: Vec<(u64, u64, bool, u64)>,
     evicted: u64,
 }
 
 impl Plain {
-    fn take(&mut self, fingerprint: u64) -> Option<(u64, u64, bool)> {
+    fn take(&mut self, fingerprint: u64) -> Option<(u64, u64, bool, u64)> {
         let place = self.terms.iter().position(|term| term.0 == fingerprint)?;
         Some(self.terms.remove(place))
     }
 
     /// Enters a term behind those that are as old. Gives whether there was room for it.
-    fn put<const N: usize>(&mut self, term: (u64, u64, bool), once: usize) {
+    fn put<const N: usize>(&mut self, term: (u64, u64, bool, u64), once: usize) {
         let count = |learned| self.terms.iter().filter(|term| term.2 == learned).count();
         if self.terms.len() == N {
             let learned = count(false) < once && count(true) > 0;
@@ -334,7 +346,10 @@ impl Plain {
 
     fn see<const N: usize>(&mut self, fingerprint: u64, now: u64, once: usize) -> Novelty {
         let before = self.take(fingerprint);
-        self.put::<N>((fingerprint, now, before.is_some()), once);
+        let entered = before.map_or(now, |before| before.3);
+        let learned =
+            before.is_some_and(|before| before.2 || entered / MINUTE % 256 != now / MINUTE % 256);
+        self.put::<N>((fingerprint, now, learned, entered), once);
         match before {
             Some(before) if now - before.1 <= WINDOW => Novelty::Known,
             _ => Novelty::New,
@@ -380,8 +395,13 @@ fn beside<const N: usize, const RING: usize>(
             }
             Deed::Restore(age, learned) => {
                 terms.restore(fingerprint, now - age, learned);
-                let before = plain.take(fingerprint).unwrap_or((0, 0, false));
-                let term = (fingerprint, before.1.max(now - age), learned || before.2);
+                let before = plain.take(fingerprint).unwrap_or((0, 0, false, now - age));
+                let term = (
+                    fingerprint,
+                    before.1.max(now - age),
+                    learned || before.2,
+                    before.3,
+                );
                 plain.put::<N>(term, once);
             }
         }

@@ -130,6 +130,25 @@ impl Fd {
         Ok(())
     }
 
+    /// Waits until what was written is on the disk: of a directory, the names in it.
+    ///
+    /// # Errors
+    /// Those of fdatasync(2).
+    pub fn sync(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::fdatasync(self.0) }).map(drop)
+    }
+
+    /// Cuts the file to this length.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
+    pub fn truncate(&self, length: u64) -> Result<(), Errno> {
+        let length = i64::try_from(length).map_err(|_| Errno::INVALID)?;
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::ftruncate64(self.0, length) }).map(drop)
+    }
+
     /// The length of the file in bytes.
     ///
     /// # Errors
@@ -145,6 +164,24 @@ impl Fd {
     pub fn seek_to(&self, offset: u64) -> Result<(), Errno> {
         let offset = i64::try_from(offset).map_err(|_| Errno::INVALID)?;
         self.seek(offset, libc::SEEK_SET).map(drop)
+    }
+
+    /// Waits until the names in a directory are on the disk. fdatasync(2) may leave out those of a rename.
+    ///
+    /// # Errors
+    /// Those of fsync(2).
+    pub fn sync_names(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::fsync(self.0) }).map(drop)
+    }
+
+    /// Keeps others from locking the same file, for as long as this one is open.
+    ///
+    /// # Errors
+    /// [`Errno::AGAIN`] if somebody else has it locked.
+    pub fn lock(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::flock(self.0, libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
     }
 
     fn seek(&self, offset: i64, whence: c_int) -> Result<u64, Errno> {
@@ -191,6 +228,15 @@ pub fn remove_directory(path: &CStr) -> Result<(), Errno> {
 pub fn remove_file(path: &CStr) -> Result<(), Errno> {
     // SAFETY: `path` is NUL-terminated.
     Errno::check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
+}
+
+/// Gives a file another name, in the place of one that has it.
+///
+/// # Errors
+/// Those of rename(2).
+pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both are NUL-terminated.
+    Errno::check(unsafe { libc::rename(from.as_ptr(), to.as_ptr()) }).map(drop)
 }
 
 /// Where a link leads.
