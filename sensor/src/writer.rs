@@ -126,7 +126,8 @@ impl Desk {
                 print(record, scratch, &self.pack);
             }
         }
-        log.settle(store, scratch, false);
+        // An error is told, and what it is about waits.
+        let _ = log.settle(store, scratch, false);
         if let Some(store) = store {
             store.tick(false);
         }
