@@ -335,10 +335,10 @@ fn gaps_and_damage_are_named() {
     flood.raise(&sensor, 60, 1000);
     until(|| read(&log, &[]).numbers().len() == 60);
     sensor.stop(libc::SIGTERM);
-    // A frame in the middle of a full file: the alert behind its 500th byte.
+    // A frame in the middle of a full file: the alert behind its 2500th byte.
     let path = folder.path().join("alerts.log.00000002");
     let mut bytes = fs::read(&path).unwrap();
-    let at = 500 + bytes[500..].iter().position(|&byte| byte == 0).unwrap() + 5;
+    let at = 2500 + bytes[2500..].iter().position(|&byte| byte == 0).unwrap() + 5;
     bytes[at] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let damaged = read(&log, &[]);
