@@ -14,7 +14,7 @@ mod rule_id;
 mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
-mod wire;
+pub(crate) mod wire;
 
 use heapless::Vec;
 

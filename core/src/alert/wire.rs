@@ -1,7 +1,7 @@
 //! Records on the wire: bounded, and without what can be told from the rest (see `docs/alert-format.md`).
 
 mod alert;
-mod fields;
+pub(crate) mod fields;
 mod header;
 mod health;
 mod held_back;

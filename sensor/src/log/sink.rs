@@ -10,15 +10,13 @@ use super::segments::{
     forget_consumed, last_number, remove_consumed, remove_oldest, segment, survey, sync_folder,
 };
 use super::{BEGUN, DROPPED, Path, RESUMED, SYNC_MS, Settings, Sync, UNWRITTEN, append, consumed};
+use crate::outlet::NOTE;
 use crate::store::Store;
 use crate::sys::{Errno, Fd, Identity, boot_ms, identity, identity_by, rename};
 use crate::text::say;
 
 /// How often a disk that takes nothing is tried again.
 const RETRY_MS: u64 = 1000;
-
-/// What a record begins with that is no frame: it is the store's.
-pub const NOTE: u8 = 1;
 
 /// The file that is written.
 #[derive(Debug)]
