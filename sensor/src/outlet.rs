@@ -19,7 +19,7 @@ use peewit_core::threshold::{self, Threshold, Thresholds};
 use crate::age;
 use crate::exceptions;
 use crate::judge::{Rules, length};
-use crate::log::{BEGUN, NOTE};
+use crate::log::BEGUN;
 use crate::queue;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
@@ -30,6 +30,9 @@ pub type Table = Lineage<1024, 256, 16384>;
 
 /// Terms that were seen.
 pub type Known = Terms<512, 1024>;
+
+/// Before a record for the store, in the queue to the writer. A frame begins with 0.
+pub const NOTE: u8 = 1;
 
 /// Of the time since a term was last written down, when it is seen again: this part of its window is worth another record.
 const STALE: u64 = 8;
