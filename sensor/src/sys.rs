@@ -80,6 +80,8 @@ impl Errno {
     pub const IN_USE: Self = Self(libc::EADDRINUSE);
     /// A value does not fit.
     pub const TOO_LONG: Self = Self(libc::ENAMETOOLONG);
+    /// More than fits.
+    pub const TOO_LARGE: Self = Self(libc::EFBIG);
     /// The protocol is not built in.
     pub const NO_PROTOCOL: Self = Self(libc::EPROTONOSUPPORT);
 
