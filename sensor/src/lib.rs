@@ -43,6 +43,7 @@ pub mod status;
 pub mod store;
 pub mod subject;
 pub mod sys;
+pub mod terms;
 pub mod text;
 pub mod texts;
 pub mod writer;

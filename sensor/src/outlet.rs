@@ -288,6 +288,40 @@ impl Outlet {
         }
     }
 
+    /// Enters a term that is known from elsewhere, as if it had been seen now and before; `lasting`: also if it has been known. Gives
+    /// whether there was room to have that written down; it is as before if there was not.
+    #[inline(never)]
+    pub fn enter(&mut self, rule: &[u8], values: &[&[u8]], lasting: bool) -> bool {
+        let key = self.fingerprint(rule, values);
+        let age = age::age_ms();
+        let written = match self.terms.get(key) {
+            Some(known) if known.settled => {
+                !lasting
+                    || self.note(&store::Record::Seen {
+                        fingerprint: key,
+                        age_ms: age,
+                    })
+            }
+            _ => self.note(&store::Record::Term(Term::new(
+                key, age, true, rule, values,
+            ))),
+        };
+        if written {
+            self.terms.restore(key, age, true);
+        }
+        written
+    }
+
+    /// Forgets a term. Gives whether it was known; `None` if there was no room to have that written down.
+    #[inline(never)]
+    pub fn forget(&mut self, rule: &[u8], values: &[&[u8]]) -> Option<bool> {
+        let key = self.fingerprint(rule, values);
+        self.terms.get(key).map_or(Some(false), |_| {
+            let forgotten = store::Record::Forgotten { fingerprint: key };
+            self.note(&forgotten).then(|| self.terms.forget(key))
+        })
+    }
+
     /// Hands a record for the store to the writer. Gives whether there was room for it.
     #[inline(never)]
     pub fn note(&mut self, record: &store::Record<'_>) -> bool {

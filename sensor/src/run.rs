@@ -26,7 +26,7 @@ use crate::sys::{
 };
 use crate::text::{plain, say};
 use crate::texts::Text;
-use crate::{age, capture, config, limits, rules, source, status, writer};
+use crate::{age, capture, config, limits, rules, source, status, terms, writer};
 use error::Error;
 use pulse::Pulse;
 pub use start::pinnable;
@@ -102,6 +102,7 @@ fn watch(told: &Options, options: &Options) -> Result<(), Error> {
     })?;
     STATE.lock(me).prepare()?;
     start_writer(options, stage.as_ref(), host, events, store, me)?;
+    terms::baseline(options, sensor, me);
     let threads = Threads::start(source, buffer)?;
     sensor.lineage.listen().map_err(Problem::of)?;
     let mut watch = Watch {

@@ -14,10 +14,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use peewit_core::store::{MAX_FRAMED, MAX_RECORD, Place, Record, Saved, encode, framed};
 
 use crate::state::STATE;
-use crate::sys::{Errno, Fd, boot_ms, thread_id};
+use crate::sys::{Errno, Fd, OpenMode, boot_ms, thread_id};
 use crate::text::say;
 use crate::{age, rules};
 pub use folder::{Folder, read};
+pub use load::look;
+pub use rewrite::names;
 
 /// Where the state is if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/var/lib/peewit/state/";
@@ -40,7 +42,7 @@ const LEAST: u64 = 8 << 10;
 const MOST: u64 = 256 << 10;
 
 /// Room for notes, and as much to read files.
-const BUFFER: usize = 4 << 10;
+pub const BUFFER: usize = 4 << 10;
 const _: () = assert!(BUFFER >= 2 * MAX_FRAMED);
 
 /// Records that the disk did not take.
@@ -272,6 +274,17 @@ impl Store {
         self.notes.copy_within(self.ready..self.filled, 0);
         self.filled -= core::mem::take(&mut self.ready);
     }
+}
+
+/// Whether a state can be kept in this folder.
+///
+/// # Errors
+/// Those of mkdir(2) and open(2).
+pub fn check(path: &CStr) -> Result<(), Errno> {
+    Folder::make(path)?;
+    Folder::open(path)?
+        .file(JOURNAL, OpenMode::Append)
+        .map(drop)
 }
 
 /// What a note says.
