@@ -114,9 +114,9 @@ static OPTIONS: [(&str, Command, Name, Kind); 26] = [
         "--segment-size",
         Command::Run,
         Name::SegmentSize,
-        Kind::Number,
+        Kind::Size,
     ),
-    ("--segments", Command::Run, Name::Segments, Kind::Number),
+    ("--segments", Command::Run, Name::Segments, Kind::Count),
     ("--sync", Command::Run, Name::Sync, Kind::Sync),
     (
         "--allow-older-pack",

@@ -15,6 +15,9 @@ pub const DEFAULT: &CStr = c"/etc/peewit/peewit.conf";
 /// Most bytes of it.
 const MOST: usize = 16 << 10;
 
+/// The largest number: what the kernel takes too.
+const MAX: u64 = i32::MAX as u64;
+
 /// What values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -24,6 +27,10 @@ pub enum Kind {
     Text,
     /// A number of less than 2^31.
     Number,
+    /// The same, of bytes: what has to hold any record.
+    Size,
+    /// The same, from 1 to 1000.
+    Count,
     /// The number of an alert.
     Sequence,
     /// A source of events.
@@ -41,13 +48,20 @@ impl Kind {
         match self {
             Self::Flag => one_of(&["yes", "no"]),
             Self::Text => true,
-            Self::Number => number(value).is_some_and(|number| number < 1 << 31),
-            Self::Sequence => number(value).is_some(),
+            Self::Number => is_within(value, 0, MAX),
+            Self::Size => is_within(value, 4096, MAX),
+            Self::Count => is_within(value, 1, 1000),
+            Self::Sequence => is_within(value, 0, u64::MAX),
             Self::Source => one_of(&Source::ALL.map(Source::name)),
             Self::Rate => value == b"0" || rate(value).is_some(),
             Self::Sync => one_of(&["each", "interval", "none"]),
         }
     }
+}
+
+/// Whether it is a number of this range.
+fn is_within(value: &[u8], least: u64, most: u64) -> bool {
+    number(value).is_some_and(|number| number >= least && number <= most)
 }
 
 /// So many in so many seconds: neither is 0.
@@ -286,6 +300,9 @@ mod tests {
             ("rules =\nhealth = 1", 1, 8, Wrong::MissingValue),
             ("\n\nhealth = soon", 3, 10, Wrong::BadValue),
             ("health = 2147483648", 1, 10, Wrong::BadValue),
+            ("segment-size = 4095", 1, 16, Wrong::BadValue),
+            ("segments = 0", 1, 12, Wrong::BadValue),
+            ("segments = 1001", 1, 12, Wrong::BadValue),
             ("source = ebpf", 1, 10, Wrong::BadValue),
             ("sync = always", 1, 8, Wrong::BadValue),
             ("rate-limit = 100/0", 1, 14, Wrong::BadValue),
@@ -322,6 +339,30 @@ mod tests {
             Err(Error::Unreadable(Errno::TOO_LARGE))
         ));
         std::fs::remove_file(&file).unwrap();
+    }
+
+    /// What packages install is all comments; without those it is good, and names every key that it should.
+    #[test]
+    fn the_example_and_the_manual_are_complete() {
+        let example = include_str!("../../targets/packages/init/peewit.conf");
+        assert_eq!(told(example), Ok(Told::default()));
+        let said = told(&example.replace("\n#", "\n")).err();
+        assert!(
+            matches!(said, Some(Error::Mistake(_, _, Wrong::NoEquals))),
+            "sentences"
+        );
+        let lines = example.lines().filter_map(|line| line.strip_prefix('#'));
+        let lines: std::vec::Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
+        let said = told(&lines.join("\n")).unwrap();
+        let manual = include_str!("../../docs/configuration.md");
+        for name in cli::keys() {
+            let key = cli::key_of(name);
+            assert!(manual.contains(&format!("\n| `{key}` |")), "{key}");
+            assert!(
+                said.has(name) || example.contains(&format!("\n#{key} = no\n")),
+                "{key}"
+            );
+        }
     }
 
     #[test]
