@@ -292,7 +292,7 @@ fn what_was_read_again_is_obeyed() {
     );
     let said = sensor.stop(libc::SIGTERM);
     for line in [
-        "an older build number than 6".to_owned(),
+        "takes it all the same): build number 4".to_owned(),
         format!("{exceptions}:2:1: there is no such field"),
         format!("{config}:2:1: there is no such key"),
         "buffer: takes effect at the next start".to_owned(),

@@ -13,7 +13,7 @@ use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
-use crate::exceptions;
+use crate::exceptions::Exceptions;
 use crate::judge::{Rules, length};
 use crate::queue;
 use crate::ring::Producer;
@@ -68,6 +68,8 @@ pub struct Outlet {
     sequences: Pending,
     thresholds: Counts,
     key: Key,
+    /// What is no alert on this device.
+    pub exceptions: Exceptions,
     /// The rules that the stream has told of.
     told: Rules,
     /// The last number given.
@@ -91,6 +93,7 @@ impl Outlet {
             sequences: Pending::new(),
             thresholds: Counts::new(),
             key: Key([0; 16]),
+            exceptions: Exceptions::NONE,
             told: Rules::NONE,
             sequence: 0,
             alerts: None,
@@ -150,7 +153,7 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
-        if exceptions::except(held.id, subject) {
+        if self.exceptions.except(held.id, subject) {
             self.excepted += 1;
             return 0;
         }
