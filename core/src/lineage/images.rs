@@ -152,7 +152,7 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
         }
     }
 
-    /// Of all images only the path is left, if there is one; the rest of those is lost.
+    /// Of all images only the path is left, if there is one; the rest of those is lost. Some may be alike then.
     pub(super) fn forget_facts(&mut self) {
         let mut freed = 0;
         for record in &mut self.records {
@@ -165,6 +165,8 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
             }
         }
         self.in_use -= freed;
+        let last = self.at(self.highest);
+        self.end = last.offset + last.size();
     }
 
     /// The number of an image, with one more reference. `None` if there is no room for it.
