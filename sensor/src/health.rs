@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering;
 use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
+use crate::log::{DROPPED, RESUMED, UNWRITTEN};
 use crate::state::{STATE, Sensor};
 use crate::store;
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
-use crate::writer::UNWRITTEN;
 
 /// The least time between two records of losses.
 const LOSS_MS: u64 = 60_000;
@@ -93,9 +93,9 @@ impl Keeper {
             table.images_lost,
             state.outlet.terms_forgotten(),
             self.canaries_missed,
+            state.outlet.rate.total,
             0,
-            0,
-            0,
+            DROPPED.load(Ordering::Relaxed),
             terms as u64,
             once as u64,
             store::UNWRITTEN.load(Ordering::Relaxed),
@@ -125,15 +125,30 @@ impl Keeper {
         let health = self.health(reason, me);
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
+        self.tell_held_back(reason == Reason::Stop, me);
         STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }
 
+    /// Tells what the rate limit held back, if its period is over, or in any case (`now`).
+    fn tell_held_back(&self, now: bool, me: ThreadId) {
+        let mut state = STATE.lock(me);
+        if (now || state.outlet.rate.is_due(boot_ms()))
+            && state.outlet.tell_held_back(&self.sensor.engine.pack())
+        {
+            self.sensor.writer.ring();
+        }
+    }
+
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
+        self.tell_held_back(false, me);
         let health = self.health(Reason::Loss, me);
-        if health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms {
+        // What was told while the log could not be written may be lost with the alerts.
+        let resumed = RESUMED.swap(false, Ordering::Relaxed);
+        if resumed || health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms
+        {
             self.losses_from_ms = health.boot_ms + LOSS_MS;
             self.tell(Reason::Loss, me);
         } else if health.boot_ms >= self.next_ms {
