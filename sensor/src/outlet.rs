@@ -271,7 +271,7 @@ impl Outlet {
 
     /// Whether a term is new. One that is not is written down again if what is written is too old.
     #[inline(never)]
-    fn is_new(&mut self, key: u64, window_ms: u64) -> bool {
+    pub(crate) fn is_new(&mut self, key: u64, window_ms: u64) -> bool {
         let now = age::age_ms();
         let before = self.terms.get(key);
         if self.terms.seen(key, now, window_ms).is_new() {
@@ -294,7 +294,7 @@ impl Outlet {
 
     /// A term has become known by an alert that is on its way, or is not: what nobody was told of must not silence the next.
     #[inline(never)]
-    fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
+    pub(crate) fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
         if !sent {
             self.terms.forget(key);
         } else if let Some(known) = self.terms.get(key) {
