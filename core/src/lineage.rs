@@ -213,6 +213,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
     fn process(pid: u32, ppid: u32, image: Image<'_>, exited: bool) -> Process<'_> {
         let Image {
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,
@@ -224,6 +225,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
             pid,
             ppid,
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,

@@ -6,6 +6,7 @@
 use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
 
+use crate::invoked::{self, Invoked};
 use crate::judge::{Judge, Rules};
 use crate::late::{Late, Root};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +27,7 @@ pub const MAX_THREADS: usize = crate::netlink::MAX_LEFT_OUT + 1;
 /// Stack of a capture thread in bytes.
 pub const STACK: usize = 16 << 10;
 
-/// Its buffer: arguments of the usual lengths, and a path.
+/// Its buffer: arguments of the usual lengths, and paths.
 pub const BUFFER: usize = 2 * PATH_MAX;
 
 /// What a capture thread works with.
@@ -62,6 +63,7 @@ pub fn run(start: Start) {
         favour()
     };
     let (small, path) = start.buffer.split_at_mut(PATH_MAX);
+    let (invoked, small) = small.split_at_mut(invoked::ROOM);
     let mut me = thread_id();
     if capture.realtime && capture.cpu.is_some() {
         me = me.with_realtime();
@@ -72,6 +74,7 @@ pub fn run(start: Start) {
         me,
         arguments: Arguments::new(small),
         path,
+        invoked,
         judge: Judge::new(),
         roots: Roots::new(),
         messages: Messages::new(),
@@ -109,6 +112,7 @@ pub struct Worker {
     me: ThreadId,
     arguments: Arguments<'static>,
     path: &'static mut [u8],
+    invoked: &'static mut [u8],
     judge: Judge,
     roots: Roots,
     messages: Messages,
@@ -143,7 +147,7 @@ impl Worker {
         };
         let mut facts = Facts::new();
         let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        let desk = (&mut self.judge, &mut self.roots);
+        let desk = (&mut self.judge, &mut self.roots, &mut *self.invoked);
         handle(self.sensor, self.me, desk, parent, &facts, &exec);
         self.arguments.release();
     }
@@ -171,7 +175,7 @@ impl Worker {
         };
         let mut facts = Facts::new();
         let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        let desk = (&mut self.judge, &mut self.roots);
+        let desk = (&mut self.judge, &mut self.roots, &mut *self.invoked);
         handle(self.sensor, self.me, desk, parent, &facts, &exec);
         self.arguments.release();
     }
@@ -197,7 +201,7 @@ fn kin(
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
-    (judge, roots): (&mut Judge, &mut Roots),
+    (judge, roots, room): (&mut Judge, &mut Roots, &mut [u8]),
     (parent_pid, parent_known): (u32, bool),
     facts: &Facts,
     exec: &Exec<'_>,
@@ -209,6 +213,7 @@ fn handle(
         parent_pid,
         executable: exec.executable.map(|executable| executable.path),
         args: exec.args,
+        invoked: Invoked::Unread { room, stands: true },
         parent: match (parent_pid, parent_known) {
             (_, false) => Parent::Lost,
             (0, true) => Parent::None,
@@ -231,7 +236,7 @@ fn handle(
         judge.begin();
     } else {
         rules = judge.find(sensor.engine, &mut subject, Kinds::EXEC);
-        judge.remember(sensor.engine, &mut subject);
+        judge.remember(sensor.engine, &mut subject, sensor.keeps_invoked);
         if !rules.is_empty() {
             subject.read_all();
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));

@@ -18,6 +18,7 @@ pub mod cli;
 pub mod demo;
 pub mod health;
 pub mod host;
+pub mod invoked;
 pub mod judge;
 pub mod late;
 pub mod limits;

@@ -12,6 +12,7 @@ use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::health::Keeper;
 use crate::host::Host;
+use crate::invoked::is_key;
 use crate::problem::Problem;
 use crate::proc::Proc;
 use crate::state::{SENSOR, STATE, Sensor};
@@ -86,6 +87,7 @@ fn watch(options: &Options) -> Result<(), Error> {
         host_id: host.id(),
         writer: crate::sys::Wake::new(),
         pid: process_id(),
+        keeps_invoked: is_key(&pack),
     })?;
     STATE.lock(me).prepare()?;
     start_writer(options, stage.as_ref(), host, events, me)?;

@@ -11,6 +11,7 @@ use peewit_core::pack::RuleIndex;
 use peewit_core::packed::Packer;
 
 use crate::judge::{Judge, Rules};
+use crate::invoked::{self, Invoked};
 use crate::late::Late;
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
@@ -34,6 +35,8 @@ pub struct Sensor {
     pub writer: Wake,
     /// This process.
     pub pid: u32,
+    /// By which path programs were invoked is kept.
+    pub keeps_invoked: bool,
 }
 
 /// The sensor, once it has been set up.
@@ -77,6 +80,7 @@ pub struct State {
 /// What it takes to look at a process that did not just exec.
 struct Describer {
     path: &'static mut [u8],
+    invoked: &'static mut [u8],
     arguments: Arguments<'static>,
     judge: Judge,
 }
@@ -152,12 +156,14 @@ impl State {
         let mut secret = [0; 4];
         crate::sys::random(&mut secret)?;
         self.lineage.set_secret(u32::from_ne_bytes(secret));
-        // A page for both: whose path is longer is lost, and said to be.
+        // A page for all: whose path is longer is lost, and said to be.
         let (path, small) = Mapping::new(PATH_MAX)?
             .leak()
             .split_at_mut(PATH_MAX / 4 * 3);
+        let (invoked, path) = path.split_at_mut(invoked::ROOM);
         let describer = Describer {
             path,
+            invoked,
             arguments: Arguments::new(small),
             judge: Judge::new(),
         };
@@ -243,10 +249,14 @@ impl State {
         if !rules.is_empty() {
             let view = Subject {
                 parent: match self.lineage.parent(exec.pid) {
-                    Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
+                    Kin::Known(parent) if !parent.lost => Parent::Named {
+                        path: parent.path,
+                        invoked: parent.invoked,
+                    },
                     Kin::None => Parent::None,
                     Kin::Known(_) | Kin::Lost => Parent::Lost,
                 },
+                invoked: Invoked::kept(subject.invoked.path()),
                 late: core::mem::replace(&mut subject.late, Late::new(&sensor.proc, &mut [])),
                 ..*subject
             };
@@ -299,7 +309,8 @@ impl State {
                 sensor.writer.ring();
             }
         }
-        self.lineage.exec(exec.pid, &judge.image(subject));
+        let image = judge.image(subject, sensor.keeps_invoked);
+        self.lineage.exec(exec.pid, &image);
         self.raised(sensor, raised);
     }
 }

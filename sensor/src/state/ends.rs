@@ -5,6 +5,7 @@ use peewit_core::lineage::Parent as Kin;
 use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
+use crate::invoked::Invoked;
 use crate::late::Late;
 use crate::outlet::Beside;
 use crate::subject::{Parent, Subject};
@@ -36,6 +37,7 @@ impl State {
             parent_pid: process.ppid,
             executable: process.path,
             args: Some(process.args).filter(|_| whole && !process.exit_rules.is_empty()),
+            invoked: Invoked::kept(process.invoked),
             parent: match self.lineage.parent(pid) {
                 Kin::Known(parent) if !parent.lost => Parent::Facts(parent.facts),
                 Kin::None => Parent::None,

@@ -6,6 +6,7 @@ use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
 use crate::judge::Rules;
+use crate::invoked::Invoked;
 use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
 use crate::subject::{Parent, Subject};
@@ -46,6 +47,7 @@ impl State {
             parent_pid: parent,
             executable: process.path,
             args: Some(process.args),
+            invoked: Invoked::kept(process.invoked),
             parent: Parent::Itself,
             exit_code: None,
             host_id: sensor.host_id,
@@ -64,6 +66,10 @@ impl State {
             let executable = executable.ok().map(|executable| executable.path);
             if unknown {
                 subject.executable = executable;
+                subject.invoked = Invoked::Unread {
+                    room: describer.invoked,
+                    stands: false,
+                };
             }
             subject.args = args.ok().map(|()| describer.arguments.block());
             length = args_len(subject.args);
