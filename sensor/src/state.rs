@@ -10,8 +10,8 @@ use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
 use peewit_core::packed::Packer;
 
-use crate::judge::{Judge, Rules};
 use crate::invoked::{self, Invoked};
+use crate::judge::{Judge, Rules};
 use crate::late::Late;
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};

@@ -5,8 +5,8 @@ use peewit_core::lineage::Image;
 use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
-use crate::judge::Rules;
 use crate::invoked::Invoked;
+use crate::judge::Rules;
 use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
 use crate::subject::{Parent, Subject};
