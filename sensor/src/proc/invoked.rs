@@ -3,6 +3,8 @@
 //! The kernel leaves it in the new program's memory (AT_EXECFN) as it was handed to execve(2). No path is walked here to find out
 //! what it leads to: that could take as long as whoever made it likes, in a thread that must not wait.
 
+use peewit_core::event::{Block, base_name};
+
 use super::{Executable, Proc};
 use crate::sys::Errno;
 
@@ -24,8 +26,8 @@ impl Proc {
     /// The path by which a process' program was invoked, absolute, as the process itself sees it. Half of the room is for what was
     /// handed to the kernel, half for what came of it.
     ///
-    /// Where that names a descriptor, not a file, or cannot be read, it is what the program was told to be (`argv[0]`, without a
-    /// login shell's dash), a mere name in the folder of the executable. `None` if it cannot be told: a relative path of a program
+    /// Where that names a descriptor, not a file, or cannot be read, it is the name that the program was told to have (`argv[0]`,
+    /// without a login shell's dash), in the folder of the executable. `None` if it cannot be told: a relative path of a program
     /// that may have changed its directory, or a `..` behind a name, which may be a link.
     #[inline(never)]
     pub fn invoked<'b>(
@@ -41,17 +43,13 @@ impl Proc {
             length = self.absolute(pid, program, rest.get(..given)?, path)?;
         }
         if length == 0 || is_descriptor(path.get(..length)?) {
-            let name = program.args.split(|&byte| byte == 0).next()?;
+            let name = base_name(Block::new(program.args).next()?);
+            let executable = program.executable?;
+            let folder = executable.len() - base_name(executable).len();
+            path.get_mut(..folder)?
+                .copy_from_slice(executable.get(..folder)?);
             let name = name.strip_prefix(b"-").unwrap_or(name);
-            length = if name.contains(&b'/') {
-                self.absolute(pid, program, name, path)?
-            } else {
-                let executable = program.executable?;
-                let folder = executable.iter().rposition(|&byte| byte == b'/')?;
-                path.get_mut(..folder)?
-                    .copy_from_slice(executable.get(..folder)?);
-                join(path, folder, name)?
-            };
+            length = join(path, folder.checked_sub(1)?, name)?;
         }
         path.get(..length).filter(|path| !path.is_empty())
     }
@@ -313,7 +311,7 @@ mod tests {
         let exe = fs::canonicalize("/bin/cat").unwrap();
         for (name, expected) in [
             ("-sh", exe.with_file_name("sh")),
-            ("-/bin/ash", "/bin/ash".into()),
+            ("-/sbin/ash", exe.with_file_name("ash")),
         ] {
             // The file is closed for the child only when it execs.
             let shell = Running::new(here(&path).arg0(name));
