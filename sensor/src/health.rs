@@ -5,9 +5,9 @@ use core::sync::atomic::Ordering;
 use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
+use crate::log::{DROPPED, RESUMED, UNWRITTEN};
 use crate::state::{STATE, Sensor};
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
-use crate::writer::UNWRITTEN;
 
 /// The least time between two records of losses.
 const LOSS_MS: u64 = 60_000;
@@ -29,6 +29,10 @@ pub struct Keeper {
     limits: Limits,
     /// Own children that were not seen.
     pub canaries_missed: u64,
+    /// How often all was read again.
+    pub reloads: u64,
+    /// How often it was bad.
+    pub reloads_refused: u64,
     /// Whether the last one was not.
     pub silent: bool,
     /// How much had been lost at the last record.
@@ -40,17 +44,27 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// With a record at least every `interval_ms`.
-    pub fn new(sensor: &'static Sensor, limits: Limits, interval_ms: u64) -> Self {
+    /// Nothing has happened yet.
+    pub fn new(sensor: &'static Sensor, limits: Limits) -> Self {
         Self {
             sensor,
             limits,
             canaries_missed: 0,
+            reloads: 0,
+            reloads_refused: 0,
             silent: false,
             lost: 0,
             losses_from_ms: 0,
-            interval_ms,
-            next_ms: boot_ms().saturating_add(interval_ms),
+            interval_ms: 0,
+            next_ms: 0,
+        }
+    }
+
+    /// A record at least every so often, from now on.
+    pub fn every(&mut self, interval_ms: u64) {
+        if self.interval_ms != interval_ms {
+            self.interval_ms = interval_ms;
+            self.next_ms = boot_ms().saturating_add(interval_ms);
         }
     }
 
@@ -92,13 +106,13 @@ impl Keeper {
             state.outlet.terms_forgotten(),
             self.canaries_missed,
             0,
+            state.outlet.excepted,
+            0,
+            DROPPED.load(Ordering::Relaxed),
             0,
             0,
-            0,
-            0,
-            0,
-            0,
-            0,
+            self.reloads,
+            self.reloads_refused,
         ];
         drop(state);
         let health = Health {
@@ -123,7 +137,8 @@ impl Keeper {
         let health = self.health(reason, me);
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
-        STATE.lock(me).outlet.tell(&Record::Health(health));
+        // Without room for it the next one says the same, and more.
+        let _ = STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }
@@ -131,7 +146,10 @@ impl Keeper {
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
         let health = self.health(Reason::Loss, me);
-        if health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms {
+        // What was told while the log could not be written may be lost with the alerts.
+        let resumed = RESUMED.swap(false, Ordering::Relaxed);
+        if resumed || health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms
+        {
             self.losses_from_ms = health.boot_ms + LOSS_MS;
             self.tell(Reason::Loss, me);
         } else if health.boot_ms >= self.next_ms {

@@ -1,5 +1,7 @@
 //! From a rule that holds to an alert in the writer's queue.
 
+use core::sync::atomic::Ordering;
+
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
     Record, RuleId, RuleInfo, STAGES, Stage as Earlier, TERMS,
@@ -13,7 +15,9 @@ use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
+use crate::exceptions;
 use crate::judge::{Rules, length};
+use crate::log::BEGUN;
 use crate::queue;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
@@ -78,6 +82,8 @@ pub struct Outlet {
     pub alerts_lost: u64,
     /// The same of events.
     pub events_lost: u64,
+    /// Events that a rule held for, and an exception too.
+    pub excepted: u64,
 }
 
 impl Outlet {
@@ -95,6 +101,7 @@ impl Outlet {
             frame: [0; MAX_FRAME],
             alerts_lost: 0,
             events_lost: 0,
+            excepted: 0,
         }
     }
 
@@ -146,6 +153,10 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
+        if exceptions::except(held.id, subject) {
+            self.excepted += 1;
+            return 0;
+        }
         let now = boot_ms();
         let mut different: heapless::Vec<u64, MAX_VALUES> = heapless::Vec::new();
         if let Purpose::Threshold {
@@ -206,6 +217,10 @@ impl Outlet {
 
     #[inline(never)]
     fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) {
+        // A new file is to say itself what its alerts are about.
+        if BEGUN.swap(false, Ordering::Relaxed) {
+            self.told = Rules::NONE;
+        }
         // If there is no room for it, it goes in front of the next one.
         if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
             self.told.insert(rule.index);
@@ -223,10 +238,17 @@ impl Outlet {
         }
     }
 
-    /// Hands a record that is no alert to the writer.
-    pub fn tell(&mut self, record: &Record<'_>) {
-        // Without room for it the next one says the same, and more.
-        let _ = self.push(record);
+    /// Hands a record that is no alert to the writer. Gives whether there was room for it.
+    pub fn tell(&mut self, record: &Record<'_>) -> bool {
+        self.push(record)
+    }
+
+    /// Other rules are used from now on: what is kept by the old ones' numbers is forgotten. Terms stay, which are known by a
+    /// rule's id.
+    pub fn forget_rules(&mut self) {
+        self.told = Rules::NONE;
+        self.sequences.clear();
+        self.thresholds.clear();
     }
 
     /// How many terms were forgotten before their window was over.
@@ -346,15 +368,13 @@ pub(crate) mod tests {
 
     #[test]
     fn an_argument_that_was_cut_is_not_what_matched() {
-        let engine = Engine::new(
-            crate::rules::built_in().unwrap(),
-            peewit_core::engine::Limits::Device,
-        );
+        let book = crate::rules::built_in().unwrap();
+        let engine = book.engine();
         let mut evaluation = Evaluation::new();
         let new_terms = |rule: &pack::Rule<'_>| matches!(rule.purpose, Purpose::NewTerms { .. });
         let seed = engine.pack().rules().find(new_terms).unwrap().index;
         let mut of = |args, cut| {
-            matched_arg(&engine, &mut evaluation, seed, args, cut).map(|arg| (arg.index, arg.bytes))
+            matched_arg(engine, &mut evaluation, seed, args, cut).map(|arg| (arg.index, arg.bytes))
         };
         for (args, cut, expected) in [
             (&b"x\0id\0"[..], false, Some((1, &b"id"[..]))),

@@ -22,6 +22,9 @@ const ANSWER_MS: u32 = 5000;
 /// Longest answer: a header and a health record, each in its frame.
 const ANSWER: usize = 1024;
 
+/// Longest question: a word, and what it takes.
+const QUESTION: usize = 64;
+
 /// The question of `peewit status`.
 const STATUS: &[u8] = b"status";
 
@@ -33,16 +36,24 @@ pub fn serve(control: &Control, host: &Host, keeper: &Keeper, me: ThreadId) {
     }
 }
 
+/// Answers a question by its first word; what follows that is its own.
 #[inline(never)]
 fn answer(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
-    let mut question = [0; 16];
+    let mut question = [0; QUESTION];
     if !wait_readable(client, PATIENCE_MS) {
         return Err(Errno::AGAIN);
     }
     let read = client.read(&mut question)?;
-    if question.get(..read) != Some(STATUS) {
-        return Err(Errno::INVALID);
+    let question = question.get(..read).unwrap_or(&[]);
+    let mut words = question.splitn(2, |&byte| byte == b' ');
+    match words.next() {
+        Some(STATUS) => health(client, host, keeper, me),
+        _ => Err(Errno::INVALID),
     }
+}
+
+/// How the sensor is.
+fn health(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
     let mut bytes = [0; ANSWER];
     let mut length = 0;
     let health = keeper.health(Reason::Status, me);

@@ -3,6 +3,7 @@
 use peewit_core::alert::Action;
 use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::Field;
+use peewit_core::lineage::Process;
 use peewit_core::packed::Packed;
 
 use crate::invoked::Invoked;
@@ -27,6 +28,16 @@ pub enum Parent<'a> {
     },
     /// The process itself: what its children will see, and its forks.
     Itself,
+}
+
+impl<'a> Parent<'a> {
+    /// As the table knows it.
+    pub const fn named(process: &Process<'a>) -> Self {
+        Self::Named {
+            path: process.path,
+            invoked: process.invoked,
+        }
+    }
 }
 
 /// A process event.

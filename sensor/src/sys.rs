@@ -6,13 +6,16 @@
 #![allow(unsafe_code)]
 
 mod args;
+mod book;
 mod clock;
 mod control;
 mod fanotify;
 mod fd;
 mod memory;
 mod mutex;
+mod notify;
 mod once;
+mod pair;
 mod perf;
 mod process;
 mod signal;
@@ -26,20 +29,23 @@ use core::ffi::c_int;
 use crate::texts::Text;
 
 pub use args::{Args, arguments};
+pub use book::Book;
 pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{
     Directory, Entries, Fd, Identity, OpenMode, STDERR, STDOUT, device_at, identity, identity_at,
-    is_directory, is_terminal, make_directory, open, open_at, read_file, read_link, read_link_at,
-    remove_directory, remove_file,
+    identity_by, is_directory, is_terminal, make_directory, open, open_at, read_file, read_link,
+    read_link_at, remove_directory, remove_file, rename,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
 pub use mutex::{Guard, PiMutex};
+pub use notify::Supervisor;
 pub use once::Once;
+pub use pair::{Held, Pair};
 pub use perf::{Many, PerfRecord, PerfRing, Tells};
 pub use process::{Ended, exit, host_name, machine, process_id, random, release, run};
-pub use signal::{Signals, Waited, wait_readable};
+pub use signal::{Asked, Signals, Waited, wait_readable};
 pub use socket::{Connector, Instruction, Message, Messages, device_events};
 pub use thread::{
     CpuSet, MAX_CPUS, Memory, PRIORITY, Start, ThreadId, allow, favour, pin, pin_thread, realtime,
@@ -76,10 +82,16 @@ impl Errno {
     pub const OVERRUN: Self = Self(libc::ENOBUFS);
     /// Nobody listens at the other end.
     pub const REFUSED: Self = Self(libc::ECONNREFUSED);
+    /// No more room for this user or project.
+    pub const QUOTA: Self = Self(libc::EDQUOT);
+    /// No room on the disk.
+    pub const NO_SPACE: Self = Self(libc::ENOSPC);
     /// Somebody else has it.
     pub const IN_USE: Self = Self(libc::EADDRINUSE);
     /// A value does not fit.
     pub const TOO_LONG: Self = Self(libc::ENAMETOOLONG);
+    /// More than fits.
+    pub const TOO_LARGE: Self = Self(libc::EFBIG);
     /// The protocol is not built in.
     pub const NO_PROTOCOL: Self = Self(libc::EPROTONOSUPPORT);
 
