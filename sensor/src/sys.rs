@@ -30,7 +30,7 @@ use crate::texts::Text;
 
 pub use args::{Args, arguments};
 pub use book::Book;
-pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
+pub use clock::{boot_ms, is_synchronised, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{
