@@ -1,4 +1,5 @@
-//! A device on which every command is busybox: what the appliance rule says of it, and that the published rule says nothing.
+//! A device on which every command is busybox: what the appliance rule says of it, also after it was
+//! started anew, and that the published rule says nothing.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::process::Command;
 use peewit_tests::{alone, ctl, program};
 use serde_json::{Value, json};
 
+use crate::appliance::{decoded, lines};
 use crate::guest::{Guest, Kind};
 use crate::initramfs::Initramfs;
 
@@ -42,9 +44,14 @@ cp /bin/dropper /tmp/second
 /tmp/implant -s /bin/id 2>/dev/null
 /tmp/looker.sh >/dev/null
 sleep 1
+$LAST
 /etc/init.d/peewit stop
 alerts loud
+for file in /var/lib/peewit/state/*; do echo "kept ${file#/} $(base64 -w 0 $file)"; done
 "#;
+
+/// What it does last of all after it was started anew.
+const NEWCOMER: &str = "cp /bin/dropper /tmp/third; /tmp/third -s /bin/id 2>/dev/null; sleep 1";
 
 /// What a shell does that looks for its commands in files.
 const LOOKS_AROUND: &[u8] =
@@ -113,18 +120,52 @@ fn is_told_apart(kind: Kind) {
         return;
     };
     let narrow = fs::read(narrow).expect("it is built");
-    let script = format!("cp /scripts/* /tmp\n{SCRIPT}");
-    let Some(shown) = guest.run_with(&script, |initramfs| {
+    let script = |last| format!("cp /scripts/* /tmp\n{}", SCRIPT.replace("$LAST", last));
+    let Some(shown) = guest.run_with(&script(""), |initramfs| {
         files(initramfs, &pack);
         initramfs.program("scripts/narrow", &narrow);
     }) else {
         return;
     };
+    tells(
+        &shown,
+        &[
+            ("implant", json!(["/bin/id", "id"])),
+            ("second", json!(["/bin/sh", "./holder.sh", "id"])),
+            ("caller.sh", json!(["id"])),
+            ("looker.sh", json!(["route", "-n"])),
+            ("narrow", json!(["/bin/id", "id"])),
+        ],
+    );
+    let kept = lines(&shown, "kept ").into_iter();
+    let kept: Vec<(&str, Vec<u8>)> = kept
+        .map(|line| line.split_once(' ').expect("a path and what is in it"))
+        .map(|(path, content)| (path, decoded(content)))
+        .collect();
+    assert_eq!(kept.len(), 2, "{shown}");
+    let again = guest.run_with(&script(NEWCOMER), |initramfs| {
+        files(initramfs, &pack);
+        initramfs.program("scripts/narrow", &narrow);
+        initramfs.directory("var/lib/peewit");
+        initramfs.directory("var/lib/peewit/state");
+        for (path, content) in &kept {
+            initramfs.file(path, content);
+        }
+    });
+    // All that was there before the restart is known.
+    tells(
+        &again.expect("it was there before"),
+        &[("third", json!(["/bin/id", "id"]))],
+    );
+}
+
+/// Whether these alerts were raised and no others: term and arguments of each.
+#[track_caller]
+fn tells(shown: &str, expected: &[(&str, Value)]) {
     println!("{shown}");
     assert!(shown.contains("the quiet part is over"), "{shown}");
-    let quiet = shown.lines().filter(|line| line.starts_with("quiet: "));
-    assert_eq!(quiet.count(), 0, "{shown}");
-    let loud = shown.lines().filter_map(|line| line.strip_prefix("loud: "));
+    assert_eq!(lines(shown, "quiet: "), [""; 0], "{shown}");
+    let loud = lines(shown, "loud: ").into_iter();
     let alerts = loud.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let told = |alert: Value| {
         [
@@ -136,14 +177,13 @@ fn is_told_apart(kind: Kind) {
         .map(|field| alert[field].clone())
     };
     let alerts: Vec<_> = alerts.map(told).collect();
-    let expected = [
-        ("implant", json!(["/bin/id", "id"])),
-        ("second", json!(["/bin/sh", "./holder.sh", "id"])),
-        ("caller.sh", json!(["id"])),
-        ("looker.sh", json!(["route", "-n"])),
-        ("narrow", json!(["/bin/id", "id"])),
-    ]
-    .map(|(term, args)| [json!(RULE), json!([term]), args, json!("/bin/busybox")]);
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(term, args)| {
+            let args = args.clone();
+            [json!(RULE), json!([term]), args, json!("/bin/busybox")]
+        })
+        .collect();
     assert_eq!(alerts, expected, "{shown}");
 }
 
