@@ -11,6 +11,8 @@ mod debian;
 mod guest;
 #[path = "machines/initramfs.rs"]
 mod initramfs;
+#[path = "machines/multicall.rs"]
+mod multicall;
 
 use guest::{Guest, Kind};
 use peewit_tests::alone;

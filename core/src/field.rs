@@ -1,7 +1,7 @@
 //! The ECS fields that rules may ask for.
 //!
 //! Names are those of the Elastic Common Schema 8 and of Elastic's endpoint
-//! integration. The number of a field is part of the pack format: append, never
+//! integration; `invoked`, by which a program was started, is our own. The number of a field is part of the pack format: append, never
 //! reorder.
 
 /// What kind of values a field holds, and so which predicates fit it.
@@ -120,6 +120,10 @@ fields! {
     ContainerId = "container.id", Keyword, Read;
     UserRealId = "user.Ext.real.id", Keyword, Read;
     GroupRealId = "group.Ext.real.id", Keyword, Read;
+    ProcessInvokedPath = "process.invoked.path", Keyword, Read;
+    ProcessInvokedName = "process.invoked.name", Keyword, Read;
+    ParentInvokedPath = "process.parent.invoked.path", Keyword, Lineage;
+    ParentInvokedName = "process.parent.invoked.name", Keyword, Lineage;
 }
 
 impl Field {
@@ -158,6 +162,8 @@ impl Field {
             Field::ProcessArgs => Field::ParentArgs,
             Field::ProcessArgsCount => Field::ParentArgsCount,
             Field::ProcessCommandLine => Field::ParentCommandLine,
+            Field::ProcessInvokedPath => Field::ParentInvokedPath,
+            Field::ProcessInvokedName => Field::ParentInvokedName,
             _ => return None,
         })
     }
@@ -253,5 +259,6 @@ mod tests {
         assert_eq!(Field::ProcessExecutable.number(), 7);
         assert_eq!(Field::ParentExecutable.number(), 31);
         assert_eq!(Field::GroupRealId.number(), 46);
+        assert_eq!(Field::ParentInvokedName.number(), 50);
     }
 }

@@ -8,6 +8,7 @@ use peewit_core::field::FieldSet;
 use peewit_core::pack::Kinds;
 
 use crate::exceptions;
+use crate::invoked::{self, Invoked};
 use crate::judge::{Judge, Rules};
 use crate::late::{Late, Root};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -30,7 +31,7 @@ pub const MAX_THREADS: usize = crate::netlink::MAX_LEFT_OUT + 1;
 /// Stack of a capture thread in bytes.
 pub const STACK: usize = 16 << 10;
 
-/// Its buffer: arguments of the usual lengths, and a path.
+/// Its buffer: arguments of the usual lengths, and paths.
 pub const BUFFER: usize = 2 * PATH_MAX;
 
 /// What a capture thread works with.
@@ -66,6 +67,7 @@ pub fn run(start: Start) {
         favour()
     };
     let (small, path) = start.buffer.split_at_mut(PATH_MAX);
+    let (invoked, small) = small.split_at_mut(invoked::ROOM);
     let mut me = thread_id();
     if capture.realtime && capture.cpu.is_some() {
         me = me.with_realtime();
@@ -76,6 +78,7 @@ pub fn run(start: Start) {
         me,
         arguments: Arguments::new(small),
         path,
+        invoked,
         judge: Judge::new(),
         roots: Roots::new(),
         messages: Messages::new(),
@@ -113,6 +116,7 @@ pub struct Worker {
     me: ThreadId,
     arguments: Arguments<'static>,
     path: &'static mut [u8],
+    invoked: &'static mut [u8],
     judge: Judge,
     roots: Roots,
     messages: Messages,
@@ -146,7 +150,7 @@ impl Worker {
             args: args.ok().map(|()| self.arguments.block()),
         };
         let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
-        settle(self.sensor, self.me, desk, &exec);
+        settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
 
@@ -172,7 +176,7 @@ impl Worker {
             args: args.ok().map(|()| self.arguments.block()),
         };
         let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
-        settle(self.sensor, self.me, desk, &exec);
+        settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
 }
@@ -183,11 +187,12 @@ fn settle(
     sensor: &'static Sensor,
     me: ThreadId,
     (judge, roots, messages): (&mut Judge, &mut Roots, &mut Messages),
+    room: &mut [u8],
     exec: &Exec<'_>,
 ) {
     let mut facts = Facts::new();
     while let Some(kin) = kin(sensor, me, messages, exec.pid, &mut facts)
-        && !handle(sensor, me, (judge, roots), &kin, &facts, exec)
+        && !handle(sensor, me, (judge, roots, room), &kin, &facts, exec)
     {}
 }
 
@@ -226,7 +231,7 @@ fn kin(
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
-    (judge, roots): (&mut Judge, &mut Roots),
+    (judge, roots, room): (&mut Judge, &mut Roots, &mut [u8]),
     kin: &Kin,
     facts: &Facts,
     exec: &Exec<'_>,
@@ -244,6 +249,7 @@ fn handle(
         parent_pid,
         executable: exec.executable.map(|executable| executable.path),
         args: exec.args,
+        invoked: Invoked::Unread { room, stands: true },
         parent: match (parent_pid, parent_known) {
             (_, false) => Parent::Lost,
             (0, true) => Parent::None,
@@ -267,7 +273,7 @@ fn handle(
     } else {
         let engine = book.engine();
         rules = judge.find(engine, &mut subject, Kinds::EXEC);
-        judge.remember(engine, &mut subject);
+        judge.remember(engine, &mut subject, book.keeps_invoked());
         if !rules.is_empty() {
             subject.read_all();
             exceptions::read(excepted, &mut subject);

@@ -109,6 +109,7 @@ fn facts_can_be_forgotten_and_learned_again() {
 fn a_child_runs_what_its_parent_runs_until_it_execs() {
     let mut table = Table::new();
     let sh = Image {
+        invoked: Some(b"/tmp/x.sh"),
         facts: Packed::new(&[3, 5]),
         fork_rules: Packed::new(&[1]),
         args: b"sh\0-c\0id\0",
@@ -124,6 +125,7 @@ fn a_child_runs_what_its_parent_runs_until_it_execs() {
             pid: 11,
             ppid: 10,
             path: Some(b"/bin/sh"),
+            invoked: Some(b"/tmp/x.sh"),
             facts: Packed::new(&[3, 5]),
             fork_rules: Packed::new(&[1]),
             exit_rules: Packed::EMPTY,
@@ -134,6 +136,14 @@ fn a_child_runs_what_its_parent_runs_until_it_execs() {
         }
     );
     assert_eq!(table.images.used, 1, "both refer to one image");
+    // The same program, invoked by another name, is another image.
+    let other = Image {
+        invoked: Some(b"/tmp/y.sh"),
+        ..sh
+    };
+    table.exec(12, &other);
+    assert_eq!(table.images.used, 2);
+    assert_eq!(table.get(12).unwrap().invoked, other.invoked);
     table.exec(11, &image("/bin/id"));
     assert_eq!(path(table.get(11).unwrap()), "/bin/id");
     assert_eq!(path(known(table.parent(11))), "/bin/sh");
