@@ -109,11 +109,12 @@ impl Reading {
 
     /// Whether a value begins with a literal.
     pub fn begins(self, value: &[u8], literal: &[u8]) -> bool {
+        let read = self.bytes();
         value.len() >= literal.len()
             && value
                 .iter()
                 .zip(literal)
-                .all(|(&byte, &expected)| self.byte(byte) == expected)
+                .all(|(&byte, &expected)| read[usize::from(byte)] == expected)
     }
 }
 
