@@ -15,7 +15,7 @@ use crate::sys::{
 };
 use crate::text::Out;
 use crate::texts::Text;
-use crate::{config, exceptions, limits, log, rules, source};
+use crate::{config, exceptions, limits, log, rules, source, store};
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -157,6 +157,7 @@ fn files(report: &mut Report, told: &Options) {
         }
     }
     alert_log(report, told.value(Name::Alerts).unwrap_or(log::DEFAULT));
+    state(report, told.value(Name::State).unwrap_or(store::DEFAULT));
 }
 
 /// A line for each source. One that works is enough, the first is the best.
@@ -207,6 +208,23 @@ pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
         }
     })?;
     Ok((seen, denied))
+}
+
+fn state(report: &mut Report, path: &CStr) {
+    let tried = store::check(path);
+    let mark = match tried {
+        Ok(()) => Mark::Fine,
+        Err(_) => Mark::Warn,
+    };
+    let line = report.line(mark, "state ");
+    line.printable(path.to_bytes());
+    match tried {
+        Ok(()) => line.text(" can be written"),
+        Err(error) => line
+            .text(": ")
+            .error(error)
+            .text("; without it all is new after a restart; choose another with --state"),
+    };
 }
 
 fn alert_log(report: &mut Report, path: &CStr) {

@@ -6,10 +6,10 @@ use crate::config::Kind;
 use crate::sys::{Args, STDOUT};
 use crate::text::{Out, number, say};
 use crate::texts::Text;
-use crate::{alerts, check, demo, run, status};
+use crate::{alerts, check, demo, run, status, terms};
 
 /// Exit status for a command line that makes no sense.
-const USAGE_ERROR: u8 = 2;
+pub const USAGE_ERROR: u8 = 2;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ enum Command {
     Check,
     Status,
     Alerts,
+    Terms,
     Help,
     Version,
     /// A part that the demo's programs play.
@@ -26,11 +27,12 @@ enum Command {
     Canary,
 }
 
-static COMMANDS: [(&str, Command); 6] = [
+static COMMANDS: [(&str, Command); 7] = [
     ("run", Command::Run),
     ("check", Command::Check),
     ("status", Command::Status),
     ("alerts", Command::Alerts),
+    ("terms", Command::Terms),
     ("demo-role", Command::Role),
     ("canary", Command::Canary),
 ];
@@ -91,9 +93,12 @@ pub enum Name {
 /// How many there are.
 const NAMES: usize = Name::Consumed as usize + 1;
 
+/// How many words there may be behind a command: `forget`, a rule and a term.
+pub const WORDS: usize = 2 + peewit_core::pack::MAX_TERM_FIELDS;
+
 /// How options are written, whose they are, and what values they take. Those of `run` are also the keys of the configuration file, and
 /// `check` takes them too: it looks at what `run` would do with them.
-static OPTIONS: [(&str, Command, Name, Kind); 26] = [
+static OPTIONS: [(&str, Command, Name, Kind); 28] = [
     ("--rules", Command::Run, Name::Rules, Kind::Text),
     ("--alerts", Command::Run, Name::Alerts, Kind::Text),
     ("--events", Command::Run, Name::Events, Kind::Text),
@@ -114,9 +119,9 @@ static OPTIONS: [(&str, Command, Name, Kind); 26] = [
         "--segment-size",
         Command::Run,
         Name::SegmentSize,
-        Kind::Size,
+        Kind::SegmentSize,
     ),
-    ("--segments", Command::Run, Name::Segments, Kind::Count),
+    ("--segments", Command::Run, Name::Segments, Kind::Segments),
     ("--sync", Command::Run, Name::Sync, Kind::Sync),
     (
         "--allow-older-pack",
@@ -136,6 +141,8 @@ static OPTIONS: [(&str, Command, Name, Kind); 26] = [
         Name::Consumed,
         Kind::Sequence,
     ),
+    ("--state", Command::Terms, Name::State, Kind::Text),
+    ("--socket", Command::Terms, Name::Socket, Kind::Text),
 ];
 
 /// The option of `run` that a key of the configuration file is.
@@ -167,7 +174,7 @@ pub fn key_of(name: Name) -> &'static str {
 
 /// What was told beside the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told<'a>([Option<&'a CStr>; NAMES]);
+pub struct Told<'a>([Option<&'a CStr>; NAMES + WORDS - 1]);
 
 /// The same for as long as the process lives: the command line.
 pub type Options = Told<'static>;
@@ -176,6 +183,26 @@ impl<'a> Told<'a> {
     /// The value of an option, if it was given. That of one that has none is the option itself.
     pub fn value(&self, name: Name) -> Option<&'a CStr> {
         self.0.get(name as usize).copied().flatten()
+    }
+
+    /// A word behind the command.
+    pub fn word(&self, number: usize) -> Option<&'a CStr> {
+        self.0.get(Self::place_of(number)).copied().flatten()
+    }
+
+    /// Behind the options there is room for more than one word.
+    fn place_of(word: usize) -> usize {
+        match word {
+            0 => Name::Word as usize,
+            more => NAMES + more - 1,
+        }
+    }
+
+    /// Keeps another word, if there is room for it.
+    fn add_word(&mut self, word: &'static CStr, most: usize) -> bool {
+        let free = (0..most).find(|number| self.word(*number).is_none());
+        let place = free.and_then(|number| self.0.get_mut(Self::place_of(number)));
+        place.map(|place| *place = Some(word)).is_some()
     }
 
     /// Whether an option was given.
@@ -239,6 +266,7 @@ pub fn main(args: Args) -> u8 {
         Ok((Command::Check, options)) => check::check(&options),
         Ok((Command::Status, options)) => status::status(&options),
         Ok((Command::Alerts, options)) => alerts::alerts(&options),
+        Ok((Command::Terms, options)) => terms::terms(&options),
         Ok((Command::Help, _)) => print(Out::new(&STDOUT).long(Text::Help)),
         Ok((Command::Version, _)) => {
             print(Out::new(&STDOUT).text(concat!("peewit ", env!("CARGO_PKG_VERSION"))))
@@ -275,10 +303,8 @@ fn parse(
                     command = Some(known.ok_or((Mistake::UnknownCommand, word))?.1);
                 }
                 Some(Command::Alerts | Command::Role)
-                    if !bytes.is_empty() && !options.has(Name::Word) =>
-                {
-                    options.set(Name::Word, word);
-                }
+                    if !bytes.is_empty() && options.add_word(word, 1) => {}
+                Some(Command::Terms) if options.add_word(word, WORDS) => {}
                 Some(_) => return Err((Mistake::Unexpected, word)),
             }
             continue;
@@ -411,6 +437,20 @@ mod tests {
                 ]
             )
         );
+    }
+
+    #[test]
+    fn terms_have_several_words() {
+        let words = [
+            c"terms", c"forget", c"r", c"", c"--state", c"/s", c"-", c"y", c"z",
+        ];
+        let (command, options) = of(&words).unwrap();
+        assert_eq!(command, Command::Terms);
+        assert_eq!(options.value(Name::State), Some(c"/s"));
+        let said: [_; WORDS] = core::array::from_fn(|number| options.word(number));
+        assert_eq!(said, [c"forget", c"r", c"", c"-", c"y", c"z"].map(Some));
+        let words = [c"terms", c"1", c"2", c"3", c"4", c"5", c"6", c"7"];
+        assert_eq!(of(&words), Err((Mistake::Unexpected, c"7")));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use peewit_core::alert::Source;
 
 use crate::cli::{self, Name, Told};
 use crate::file::{Error, File};
+use crate::log::{Settings, Sync};
 use crate::sys::Errno;
 use crate::text::{number, say};
 use crate::texts::Text;
@@ -28,16 +29,16 @@ pub enum Kind {
     Text,
     /// A number of less than 2^31.
     Number,
-    /// The same, of bytes: what has to hold any record.
-    Size,
-    /// The same, from 1 to 1000.
-    Count,
     /// The number of an alert.
     Sequence,
     /// A source of events.
     Source,
     /// `N/SECONDS`, or 0.
     Rate,
+    /// Bytes of a segment of the log.
+    SegmentSize,
+    /// How many segments there are.
+    Segments,
     /// When the log is made durable.
     Sync,
 }
@@ -50,12 +51,12 @@ impl Kind {
             Self::Flag => one_of(&["yes", "no"]),
             Self::Text => true,
             Self::Number => is_within(value, 0, MAX),
-            Self::Size => is_within(value, 4096, MAX),
-            Self::Count => is_within(value, 1, 1000),
             Self::Sequence => is_within(value, 0, u64::MAX),
             Self::Source => one_of(&Source::ALL.map(Source::name)),
             Self::Rate => value == b"0" || rate(value).is_some(),
-            Self::Sync => one_of(&["each", "interval", "none"]),
+            Self::SegmentSize => is_within(value, Settings::LEAST_SIZE, MAX),
+            Self::Segments => is_within(value, 1, Settings::MOST_SEGMENTS),
+            Self::Sync => Sync::named(value).is_some(),
         }
     }
 }

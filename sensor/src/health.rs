@@ -5,9 +5,10 @@ use core::sync::atomic::Ordering;
 use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
+use crate::log::{DROPPED, RESUMED, UNWRITTEN};
 use crate::state::{STATE, Sensor};
+use crate::store;
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
-use crate::writer::UNWRITTEN;
 
 /// The least time between two records of losses.
 const LOSS_MS: u64 = 60_000;
@@ -82,6 +83,7 @@ impl Keeper {
         }
         let state = STATE.lock(me);
         let (counters, table) = (state.counters, state.lineage().counters());
+        let (terms, once) = state.outlet.terms_known();
         let [program, arguments, right, parent] = counters.missing;
         // In the order of `Count`.
         let counts: [u64; COUNTS] = [
@@ -107,10 +109,10 @@ impl Keeper {
             self.canaries_missed,
             0,
             state.outlet.excepted,
-            0,
-            0,
-            0,
-            0,
+            DROPPED.load(Ordering::Relaxed),
+            terms as u64,
+            once as u64,
+            store::UNWRITTEN.load(Ordering::Relaxed),
             self.reloads,
             self.reloads_refused,
         ];
@@ -146,7 +148,10 @@ impl Keeper {
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
         let health = self.health(Reason::Loss, me);
-        if health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms {
+        // What was told while the log could not be written may be lost with the alerts.
+        let resumed = RESUMED.swap(false, Ordering::Relaxed);
+        if resumed || health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms
+        {
             self.losses_from_ms = health.boot_ms + LOSS_MS;
             self.tell(Reason::Loss, me);
         } else if health.boot_ms >= self.next_ms {

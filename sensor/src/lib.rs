@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod age;
 pub mod alerts;
 pub mod capture;
 pub mod check;
@@ -39,8 +40,10 @@ pub mod source;
 pub mod squeezed;
 pub mod state;
 pub mod status;
+pub mod store;
 pub mod subject;
 pub mod sys;
+pub mod terms;
 pub mod text;
 pub mod texts;
 pub mod writer;

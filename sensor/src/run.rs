@@ -17,6 +17,7 @@ use crate::problem::Problem;
 use crate::proc::Proc;
 use crate::rules::RULES;
 use crate::state::{SENSOR, STATE, Sensor};
+use crate::store::Store;
 use crate::sys::{
     Asked, Control, Ended, Errno, Messages, Once, OpenMode, STDOUT, Signals, Supervisor, ThreadId,
     Waited, boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_stack,
@@ -24,11 +25,11 @@ use crate::sys::{
 };
 use crate::text::{plain, say};
 use crate::texts::Text;
-use crate::{capture, config, exceptions, limits, rules, source, status, writer};
+use crate::{age, capture, config, exceptions, limits, rules, source, status, terms, writer};
 use error::Error;
 use pulse::Pulse;
 pub use start::pinnable;
-use start::start_writer;
+use start::{learn, open_store, start_writer};
 pub use threads::SOCKET_BUFFER;
 use threads::Threads;
 
@@ -67,12 +68,13 @@ fn watch(told: &Options, options: &Options) -> Result<(), Error> {
     let me = thread_id();
     let signals = Signals::take()?;
     let supervisor = Supervisor::find();
+    let store = open_store(options, me)?;
     read_rules(options, me)?;
     let rules = RULES.hold().ok_or(Errno::NOT_FOUND)?;
     let pack = rules.engine().pack();
     let stage = options.has(Name::Demo).then(Stage::build).transpose();
     let stage = stage.map_err(Error::Demo)?;
-    let host = host(&pack)?;
+    let host = host(&pack, store.as_ref().map(Store::host_id))?;
     let events = options
         .value(Name::Events)
         .map(|path| open(path, OpenMode::Truncate));
@@ -98,7 +100,8 @@ fn watch(told: &Options, options: &Options) -> Result<(), Error> {
         pid: process_id(),
     })?;
     STATE.lock(me).prepare()?;
-    start_writer(options, stage.as_ref(), host, events, me)?;
+    start_writer(options, stage.as_ref(), host, events, store, me)?;
+    terms::baseline(options, sensor, me);
     let threads = Threads::start(source, buffer)?;
     sensor.lineage.listen().map_err(Problem::of)?;
     let mut watch = Watch {
@@ -202,9 +205,9 @@ fn read_rules(options: &Options, me: ThreadId) -> Result<(), Error> {
     Ok(())
 }
 
-fn host(pack: &Pack<'_>) -> Result<&'static Host, Errno> {
+fn host(pack: &Pack<'_>, kept: Option<&str>) -> Result<&'static Host, Errno> {
     static HOST: Once<Host> = Once::new();
-    HOST.set(Host::this(pack)?)
+    HOST.set(Host::this(pack, kept)?)
 }
 
 /// Everything from the first event to the signal.
@@ -309,6 +312,9 @@ impl Watch {
             }
             if boot_ms() >= look_at {
                 capture::look_after(me);
+                if age::look() {
+                    sensor.writer.ring();
+                }
                 self.keeper.look(me);
                 look_at = boot_ms() + u64::from(LOOK_MS);
             }
@@ -332,6 +338,7 @@ impl Watch {
         let interval = |name, default| told.figure(name, default).saturating_mul(1000);
         self.keeper.every(interval(Name::Health, HEALTH_S));
         self.canary_ms = interval(Name::Canary, CANARY_S);
+        learn(told, self.me);
     }
 
     /// Whether events still come: another program may have silenced the connector for all. Then it is asked again.

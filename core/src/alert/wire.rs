@@ -1,12 +1,14 @@
 //! Records on the wire: bounded, and without what can be told from the rest (see `docs/alert-format.md`).
 
 mod alert;
-mod fields;
+pub(crate) mod fields;
 mod header;
 mod health;
+mod held_back;
 mod rule;
 
 use super::{ANCESTORS, ARGS_LIMIT, PATH_LIMIT, Record, STAGES, TERMS, TEXT_LIMIT};
+use crate::frame::Glance;
 use fields::{Fields, Out};
 pub use rule::MAX_RULE_ENCODED;
 
@@ -21,9 +23,11 @@ const fn bytes(limit: usize) -> usize {
     if limit < 1 << 7 { 1 + limit } else { 2 + limit }
 }
 
+/// Longest header in postcard, its kind included.
+pub const MAX_HEADER_ENCODED: usize = U8 + U16 + 4 * bytes(TEXT_LIMIT) + 2 * U32 + U64;
+
 /// Longest record in postcard, its kind included: a buffer of this size takes any.
 pub const MAX_ENCODED: usize = {
-    let header = U16 + 4 * bytes(TEXT_LIMIT) + 2 * U32 + U64;
     let path = 1 + 2 * bytes(PATH_LIMIT);
     let alert = U64
         + (1 + bytes(TEXT_LIMIT))
@@ -40,7 +44,8 @@ pub const MAX_ENCODED: usize = {
         + (1 + ANCESTORS * (U32 + bytes(TEXT_LIMIT)))
         + U32
         + (U8 + STAGES * (U32 + U64));
-    assert!(alert > header && alert + U8 > MAX_RULE_ENCODED);
+    assert!(alert + U8 > MAX_RULE_ENCODED && MAX_RULE_ENCODED > MAX_HEADER_ENCODED);
+    assert!(alert + U8 > held_back::MAX_HELD_BACK_ENCODED);
     U8 + alert
 };
 
@@ -49,6 +54,7 @@ const HEADER: u32 = 0;
 const ALERT: u32 = 1;
 const RULE: u32 = 2;
 const HEALTH: u32 = 3;
+const HELD_BACK: u32 = 4;
 
 /// Writes a record to the beginning of `out`, as postcard would, what is longer than its limit cut. Gives its length; `None` if
 /// there is no room for it.
@@ -73,8 +79,22 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
             begin(HEALTH);
             health::put(&mut out, health);
         }
+        Record::HeldBack(held) => {
+            begin(HELD_BACK);
+            held_back::put(&mut out, held);
+        }
     }
     out.end()
+}
+
+/// What a record is, told by its first bytes.
+pub(crate) fn glance(start: &[u8]) -> Glance {
+    let mut fields = Fields::new(start);
+    match fields.u32() {
+        HEADER => Glance::Header,
+        ALERT => Glance::Alert(fields.u64()),
+        _ => Glance::Other,
+    }
 }
 
 /// The number of the kind of a record.
@@ -102,6 +122,7 @@ pub fn decode(payload: &[u8]) -> Option<Record<'_>> {
         ALERT => Record::Alert(alert::take(&mut fields)),
         RULE => Record::Rule(rule::take(&mut fields)),
         HEALTH => Record::Health(health::take(&mut fields)),
+        HELD_BACK => Record::HeldBack(held_back::take(&mut fields)),
         _ => return None,
     };
     (!fields.failed).then_some(record)

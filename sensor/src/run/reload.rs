@@ -20,7 +20,12 @@ const TRIES: u32 = 100;
 const fn is_obeyed(name: Name) -> bool {
     matches!(
         name,
-        Name::Rules | Name::Exceptions | Name::AllowOlderPack | Name::Health | Name::Canary
+        Name::Rules
+            | Name::Exceptions
+            | Name::AllowOlderPack
+            | Name::Learning
+            | Name::Health
+            | Name::Canary
     )
 }
 
