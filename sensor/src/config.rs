@@ -29,16 +29,16 @@ pub enum Kind {
     Text,
     /// A number of less than 2^31.
     Number,
+    /// The same, of bytes: what has to hold any record.
+    Size,
+    /// The same, from 1 to as many segments as there may be.
+    Count,
     /// The number of an alert.
     Sequence,
     /// A source of events.
     Source,
     /// `N/SECONDS`, or 0.
     Rate,
-    /// Bytes of a segment of the log.
-    SegmentSize,
-    /// How many segments there are.
-    Segments,
     /// When the log is made durable.
     Sync,
 }
@@ -51,11 +51,11 @@ impl Kind {
             Self::Flag => one_of(&["yes", "no"]),
             Self::Text => true,
             Self::Number => is_within(value, 0, MAX),
+            Self::Size => is_within(value, Settings::LEAST_SIZE, MAX),
+            Self::Count => is_within(value, 1, Settings::MOST_SEGMENTS),
             Self::Sequence => is_within(value, 0, u64::MAX),
             Self::Source => one_of(&Source::ALL.map(Source::name)),
             Self::Rate => value == b"0" || rate(value).is_some(),
-            Self::SegmentSize => is_within(value, Settings::LEAST_SIZE, MAX),
-            Self::Segments => is_within(value, 1, Settings::MOST_SEGMENTS),
             Self::Sync => Sync::named(value).is_some(),
         }
     }

@@ -29,7 +29,7 @@ use crate::{age, capture, config, exceptions, limits, rules, source, status, ter
 use error::Error;
 use pulse::Pulse;
 pub use start::pinnable;
-use start::{learn, open_store, start_writer};
+use start::{learn, open_store, rate, start_writer};
 pub use threads::SOCKET_BUFFER;
 use threads::Threads;
 
@@ -336,6 +336,7 @@ impl Watch {
     /// Does what the options say of what can change while it runs.
     fn obey(&mut self, told: &Told<'_>) {
         let interval = |name, default| told.figure(name, default).saturating_mul(1000);
+        STATE.lock(self.me).outlet.rate.limit(rate(told));
         self.keeper.every(interval(Name::Health, HEALTH_S));
         self.canary_ms = interval(Name::Canary, CANARY_S);
         learn(told, self.me);

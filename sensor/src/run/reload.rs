@@ -21,6 +21,7 @@ const fn is_obeyed(name: Name) -> bool {
     matches!(
         name,
         Name::Rules
+            | Name::RateLimit
             | Name::Exceptions
             | Name::AllowOlderPack
             | Name::Learning
