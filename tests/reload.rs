@@ -95,7 +95,11 @@ fn no_event_is_lost_or_judged_by_halves_in_a_storm() {
     let mut broken = whole.clone();
     broken[whole.len() / 2] ^= 1;
     fs::write(device.path("broken.pack"), &broken).expect("a file");
-    fs::write(device.path("peewit.conf"), "allow-older-pack = yes\n").expect("a file");
+    fs::write(
+        device.path("peewit.conf"),
+        "allow-older-pack = yes\nrate-limit = 0\n",
+    )
+    .expect("a file");
     device.install("one.pack");
     let events = device.path("events.ndjson");
     let config = device.path("peewit.conf");
