@@ -51,6 +51,9 @@ macro_rules! fields {
             /// Every field, in the order of their numbers.
             pub const ALL: &'static [Field] = &[$(Field::$variant,)*];
 
+            /// All names, each ended by a line feed.
+            const NAMES: &'static [u8] = concat!($($name, "\n"),*).as_bytes();
+
             /// The dotted ECS name.
             pub const fn name(self) -> &'static str {
                 match self { $(Field::$variant => $name,)* }
@@ -134,7 +137,15 @@ impl Field {
 
     /// The field of a dotted name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.name() == name)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    /// The field of a dotted name that may be no text. Looks through one list: a device has no table of names.
+    #[inline(never)]
+    pub fn from_bytes(name: &[u8]) -> Option<Self> {
+        let mut names = Self::NAMES.split(|&byte| byte == b'\n');
+        let place = names.position(|known| known == name)?;
+        Self::ALL.get(place).copied()
     }
 
     /// Its number, as packs hold it.
@@ -238,6 +249,7 @@ mod tests {
         }
         assert_eq!(Field::from_number(Field::COUNT as u8), None);
         assert_eq!(Field::from_name("process.nmae"), None);
+        assert_eq!(Field::from_name(""), None);
     }
 
     /// Packs hold these numbers: a change here breaks every pack in the field.

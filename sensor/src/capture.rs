@@ -4,6 +4,7 @@
 //! CPU above the program's priority, this thread runs before it does: the order below is the whole trick.
 
 use peewit_core::alert::Action;
+use peewit_core::field::FieldSet;
 use peewit_core::pack::Kinds;
 
 use crate::exceptions;
@@ -190,16 +191,18 @@ fn settle(
     exec: &Exec<'_>,
 ) {
     let mut facts = Facts::new();
-    while let Some((parent, book)) = kin(sensor, me, messages, exec.pid, &mut facts)
-        && !handle(
-            sensor,
-            me,
-            (judge, roots, room),
-            (parent, &book),
-            &facts,
-            exec,
-        )
+    while let Some(kin) = kin(sensor, me, messages, exec.pid, &mut facts)
+        && !handle(sensor, me, (judge, roots, room), &kin, &facts, exec)
     {}
+}
+
+/// Where an exec comes from, and what it is judged by.
+struct Kin {
+    parent_pid: u32,
+    parent_known: bool,
+    book: Held<Book>,
+    /// What exceptions ask for.
+    excepted: FieldSet,
 }
 
 /// Takes note of what happened before an exec, and gives its parent and the rules by which that is described. Not inlined: what
@@ -211,11 +214,16 @@ fn kin(
     messages: &mut Messages,
     pid: u32,
     facts: &mut Facts,
-) -> Option<((u32, bool), Held<Book>)> {
+) -> Option<Kin> {
     let mut state = STATE.lock(me);
     state.drain(sensor, messages);
-    let parent = state.parent(sensor, pid, facts);
-    Some((parent, RULES.hold()?))
+    let (parent_pid, parent_known) = state.parent(sensor, pid, facts);
+    Some(Kin {
+        parent_pid,
+        parent_known,
+        book: RULES.hold()?,
+        excepted: state.outlet.exceptions.fields,
+    })
 }
 
 /// Handles an exec of which program and arguments have been read. Gives whether that holds.
@@ -224,10 +232,16 @@ fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
     (judge, roots, room): (&mut Judge, &mut Roots, &mut [u8]),
-    ((parent_pid, parent_known), book): ((u32, bool), &Held<Book>),
+    kin: &Kin,
     facts: &Facts,
     exec: &Exec<'_>,
 ) -> bool {
+    let &Kin {
+        parent_pid,
+        parent_known,
+        ref book,
+        excepted,
+    } = kin;
     let mut directory = [0; 512];
     let mut subject = Subject {
         action: Action::Exec,
@@ -262,7 +276,7 @@ fn handle(
         judge.remember(engine, &mut subject, book.keeps_invoked());
         if !rules.is_empty() {
             subject.read_all();
-            exceptions::read(&mut subject);
+            exceptions::read(excepted, &mut subject);
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
             while let Some(rule) = rest.pop() {
                 if let Some(rule) = engine.pack().rule(rule) {

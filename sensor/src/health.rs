@@ -6,6 +6,7 @@ use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
 use crate::log::{DROPPED, RESUMED, UNWRITTEN};
+use crate::rules::RULES;
 use crate::state::{STATE, Sensor};
 use crate::store;
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
@@ -107,7 +108,7 @@ impl Keeper {
             table.images_lost,
             state.outlet.terms_forgotten(),
             self.canaries_missed,
-            0,
+            state.outlet.rate.total,
             state.outlet.excepted,
             DROPPED.load(Ordering::Relaxed),
             terms as u64,
@@ -139,14 +140,27 @@ impl Keeper {
         let health = self.health(reason, me);
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
+        self.tell_held_back(reason == Reason::Stop, me);
         // Without room for it the next one says the same, and more.
         let _ = STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }
 
+    /// Tells what the rate limit held back, if its period is over, or in any case (`now`).
+    fn tell_held_back(&self, now: bool, me: ThreadId) {
+        let mut state = STATE.lock(me);
+        if (now || state.outlet.rate.is_due(boot_ms()))
+            && let Some(rules) = RULES.hold()
+            && state.outlet.tell_held_back(&rules.engine().pack())
+        {
+            self.sensor.writer.ring();
+        }
+    }
+
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
+        self.tell_held_back(false, me);
         let health = self.health(Reason::Loss, me);
         // What was told while the log could not be written may be lost with the alerts.
         let resumed = RESUMED.swap(false, Ordering::Relaxed);

@@ -330,3 +330,6 @@ fn write(journal: Option<&Fd>, length: u64, bytes: &[u8], sync: bool) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

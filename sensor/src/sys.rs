@@ -54,6 +54,9 @@ pub use thread::{
 pub use trace::trace_directory;
 pub use wake::Wake;
 
+#[cfg(test)]
+pub use {clock::tests::pass, fd::tests::SYNCS};
+
 // The C library itself: the `libc` crate leaves linking to `std`, which is not there.
 #[cfg(not(test))]
 #[link(name = "c")]

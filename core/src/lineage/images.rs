@@ -38,8 +38,8 @@ pub(super) struct Record {
     pub(super) flags: u8,
 }
 
-const HAS_PATH: u8 = 1;
-const LOST: u8 = 2;
+pub(super) const HAS_PATH: u8 = 1;
+pub(super) const LOST: u8 = 2;
 
 static_assertions::const_assert!(size_of::<Record>() == 28);
 
@@ -158,7 +158,7 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
         }
     }
 
-    /// Of all images only the paths are left, if there are any; the rest of those is lost.
+    /// Of all images only the paths are left, if there are any; the rest of those is lost. Some may be alike then.
     pub(super) fn forget_facts(&mut self) {
         let mut freed = 0;
         for record in &mut self.records {
@@ -173,6 +173,8 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
             }
         }
         self.in_use -= freed;
+        let last = self.at(self.highest);
+        self.end = last.offset + last.size();
     }
 
     /// The number of an image, with one more reference. `None` if there is no room for it.

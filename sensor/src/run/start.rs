@@ -4,10 +4,12 @@ use peewit_core::alert::Record;
 
 use super::Error;
 use crate::age;
-use crate::cli::{Name, Options};
+use crate::cli::{Name, Options, Told};
+use crate::config;
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log::{self, Settings, Sync};
+use crate::rate;
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rules;
 use crate::state::STATE;
@@ -99,6 +101,15 @@ pub(super) fn start_writer(
         show,
     });
     start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand).map_err(Error::Start)
+}
+
+/// How many alerts there may be, in how many seconds.
+pub(super) fn rate(told: &Told<'_>) -> (u32, u32) {
+    let text = told.value(Name::RateLimit);
+    text.map_or(rate::DEFAULT, |text| {
+        // Anything else that is a value is 0.
+        config::rate(text.to_bytes()).unwrap_or((0, 0))
+    })
 }
 
 /// How the log is to be kept.

@@ -62,7 +62,7 @@ impl State {
             _ => subject.parent,
         };
         if !rules.is_empty() {
-            exceptions::read(&mut subject);
+            exceptions::read(self.outlet.exceptions.fields, &mut subject);
         }
         let mut raised = 0;
         while let Some(rule) = rules.pop_last() {

@@ -94,7 +94,7 @@ impl State {
         }
         if !rules.is_empty() {
             subject.read_all();
-            exceptions::read(&mut subject);
+            exceptions::read(self.outlet.exceptions.fields, &mut subject);
         }
         let args = subject.args.unwrap_or(&[]);
         let cut = length as usize > args.len();

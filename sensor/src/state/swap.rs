@@ -14,6 +14,10 @@ impl State {
     /// Pending sequences and what counted towards thresholds is forgotten: the new rules have other numbers.
     pub fn replace_rules(&mut self, sensor: &Sensor, messages: &mut Messages, book: Book) -> bool {
         self.drain(sensor, messages);
+        // It names rules.
+        if let Some(rules) = RULES.hold() {
+            self.outlet.tell_held_back(&rules.engine().pack());
+        }
         if !RULES.replace(book) {
             return false;
         }
