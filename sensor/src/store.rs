@@ -15,8 +15,9 @@ use peewit_core::store::{MAX_FRAMED, MAX_RECORD, Place, Record, Saved, encode, f
 
 use crate::age;
 use crate::state::STATE;
-use crate::sys::{Errno, Fd, OpenMode, boot_ms, thread_id};
+use crate::sys::{Errno, Fd, Mapping, OpenMode, boot_ms, thread_id};
 use crate::text::say;
+use crate::texts::Text;
 pub use folder::{Folder, read};
 pub use load::look;
 pub use rewrite::names;
@@ -65,8 +66,8 @@ pub struct Store {
     filled: usize,
     /// So much of them may be written: their alerts are.
     ready: usize,
-    /// For reading.
-    buffer: &'static mut [u8],
+    /// For reading; given back behind it.
+    buffer: Mapping,
     /// When the clocks are to be written down.
     hour_ms: u64,
     /// When to try the disk again, after a failure.
@@ -255,7 +256,7 @@ impl Store {
                 .printable(self.path.to_bytes())
                 .text(": ")
                 .error(error)
-                .text("; terms are kept in memory, and tried to be written again");
+                .long(Text::KeptInMemory);
         }
     }
 
