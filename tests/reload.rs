@@ -337,12 +337,9 @@ fn memory_does_not_grow_with_reloads() {
         }
         sensor.memory("Anonymous")
     };
-    round();
-    let before = round();
-    for _ in 0..8 {
-        round();
-    }
-    let after = round();
-    assert!(after <= before + 8, "{before} KiB, then {after} KiB");
-    assert_eq!(count(&sensor.status(), "reloads"), 22);
+    // Tables and the ring of alerts take up memory as they are filled by processes and records of these reloads.
+    let figures: Vec<u64> = (0..60).map(|_| round()).collect();
+    let (before, after) = (figures[39], figures[59]);
+    assert!(after <= before + 4, "{figures:?} KiB");
+    assert_eq!(count(&sensor.status(), "reloads"), 120);
 }
