@@ -7,13 +7,9 @@
 mod appliance;
 #[path = "machines/debian.rs"]
 mod debian;
-#[path = "machines/guest.rs"]
-mod guest;
-#[path = "machines/initramfs.rs"]
-mod initramfs;
 
-use guest::{Guest, Kind};
-use peewit_tests::alone;
+use peewit_tests::guest::{Guest, Kind};
+use peewit_tests::{alone, guest, initramfs};
 
 const STORM: usize = 1000;
 
