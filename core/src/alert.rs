@@ -24,8 +24,8 @@ pub use rule_id::RuleId;
 pub use rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };
-pub use wire::{MAX_ENCODED, MAX_RULE_ENCODED, decode, encode};
-pub(crate) use wire::{kind, version};
+pub use wire::{MAX_ENCODED, MAX_HEADER_ENCODED, MAX_RULE_ENCODED, decode, encode};
+pub(crate) use wire::{glance, kind, version};
 
 /// The version that a stream's header carries. It is raised only when an older reader
 /// would misread the records; new kinds of records, and fields added at the end of a record,

@@ -6,12 +6,14 @@
 //! appended to a torn one is not swallowed with it. `docs/alert-format.md` has the details.
 
 mod cobs;
+mod peek;
 mod reader;
 
 use core::fmt;
 
-use crate::alert::{self, MAX_ENCODED, MAX_RULE_ENCODED, Record};
+use crate::alert::{self, MAX_ENCODED, MAX_HEADER_ENCODED, MAX_RULE_ENCODED, Record};
 use crate::crc::crc32;
+pub use peek::{Glance, glance};
 pub use reader::{Frames, Item};
 
 /// Stands before and behind each frame, and nowhere else. Several in a row mean no more
@@ -23,6 +25,9 @@ pub const MAX_FRAME: usize = framed(MAX_ENCODED);
 
 /// The same for a frame with a [`Record::Rule`].
 pub const MAX_RULE_FRAME: usize = framed(MAX_RULE_ENCODED);
+
+/// The same for a frame with a [`Record::Header`].
+pub const MAX_HEADER_FRAME: usize = framed(MAX_HEADER_ENCODED);
 
 const fn framed(encoded: usize) -> usize {
     let checked = encoded + CHECKSUM;

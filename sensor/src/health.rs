@@ -5,9 +5,9 @@ use core::sync::atomic::Ordering;
 use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
+use crate::log::{DROPPED, RESUMED, UNWRITTEN};
 use crate::state::{STATE, Sensor};
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
-use crate::writer::UNWRITTEN;
 
 /// The least time between two records of losses.
 const LOSS_MS: u64 = 60_000;
@@ -93,7 +93,7 @@ impl Keeper {
             self.canaries_missed,
             0,
             0,
-            0,
+            DROPPED.load(Ordering::Relaxed),
             0,
             0,
             0,
@@ -131,7 +131,10 @@ impl Keeper {
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
         let health = self.health(Reason::Loss, me);
-        if health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms {
+        // What was told while the log could not be written may be lost with the alerts.
+        let resumed = RESUMED.swap(false, Ordering::Relaxed);
+        if resumed || health.limits.contains(Limits::LOSS) && health.boot_ms >= self.losses_from_ms
+        {
             self.losses_from_ms = health.boot_ms + LOSS_MS;
             self.tell(Reason::Loss, me);
         } else if health.boot_ms >= self.next_ms {

@@ -14,7 +14,7 @@ type Text = String<TEXT_LIMIT>;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The host, the boot and the sensor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     id: Text,
     name: Text,

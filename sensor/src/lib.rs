@@ -36,6 +36,7 @@ pub mod source;
 pub mod squeezed;
 pub mod state;
 pub mod status;
+pub mod store;
 pub mod subject;
 pub mod sys;
 pub mod text;

@@ -1,12 +1,21 @@
-//! The alert log: where it is, and where its numbering stands.
+//! The alert log: where it is, how it is kept, and where its numbering stands.
+//!
+//! The file that is written, and beside it *segments*: the same file under other names, full and no more written. See
+//! `docs/alerts.md`.
+
+mod backlog;
+mod scan;
+mod segments;
+mod sink;
 
 use core::ffi::CStr;
-
-use peewit_core::alert::Record;
-use peewit_core::frame::{Frames, Item};
+use core::sync::atomic::{AtomicBool, AtomicU64};
 
 use crate::sys::{Errno, Fd, OpenMode, is_directory, make_directory, open};
 use crate::text::PathBuffer;
+pub use scan::{Scan, scan};
+pub use segments::{consumed, last_number, remove_consumed, segment, set_consumed, survey};
+pub use sink::{Log, NOTE, start};
 
 /// Where alerts are kept if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/var/lib/peewit/alerts/";
@@ -14,11 +23,67 @@ pub const DEFAULT: &CStr = c"/var/lib/peewit/alerts/";
 /// Name of the log in a folder of alerts.
 const NAME: &[u8] = b"alerts.log";
 
-/// How far back from its end a log is looked through for the last number, at first.
-const TAIL: u64 = 256 << 10;
-
 /// A path of ours.
 pub type Path = PathBuffer<512>;
+
+/// Alerts that the log did not take.
+pub static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
+/// Alerts in segments that were removed before anybody had consumed them.
+pub static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// The log is written again after alerts were given up: it does not say yet how many.
+pub static RESUMED: AtomicBool = AtomicBool::new(false);
+/// A file was begun: it does not say yet what rules its alerts are of.
+pub static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// When what was written is brought to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// At once, alerts that come together in one go.
+    Each,
+    /// Every [`SYNC_MS`].
+    Interval,
+    /// When the kernel likes.
+    None,
+}
+
+/// How often, with [`Sync::Interval`].
+pub const SYNC_MS: u64 = 10_000;
+
+impl Sync {
+    /// By its name.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        match name {
+            b"each" => Some(Self::Each),
+            b"interval" => Some(Self::Interval),
+            b"none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+/// How the log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a file gets, in bytes.
+    pub segment_size: u64,
+    /// How many there are at most, the one that is written included.
+    pub segments: u64,
+    /// When it is brought to the disk.
+    pub sync: Sync,
+}
+
+impl Settings {
+    /// How it is kept if nobody says otherwise.
+    pub const DEFAULT: Self = Self {
+        segment_size: 256 << 10,
+        segments: 8,
+        sync: Sync::Each,
+    };
+    /// The least that a file has to hold: a header and any alert.
+    pub const LEAST_SIZE: u64 = 4096;
+    /// The most files.
+    pub const MOST_SEGMENTS: u64 = 1000;
+}
 
 /// The file that `path` means: in a folder (one that is there, or a path with a slash at its end) the log in it, else itself.
 ///
@@ -40,6 +105,10 @@ pub fn file(path: &CStr) -> Result<Path, Errno> {
 /// # Errors
 /// Those of mkdir(2) and open(2).
 pub fn append(file: &Path) -> Result<Fd, Errno> {
+    match open(file.as_c_str(), OpenMode::Append) {
+        Err(Errno::NOT_FOUND) => {}
+        result => return result,
+    }
     for (place, _) in file
         .as_bytes()
         .iter()
@@ -58,105 +127,5 @@ pub fn append(file: &Path) -> Result<Fd, Errno> {
     open(file.as_c_str(), OpenMode::Append)
 }
 
-/// The number of the last alert in a log; 0 if there is none. Reads only the end of a long one, if there is an alert in it.
-///
-/// `buffer` is for frames: [`peewit_core::frame::MAX_FRAME`] bytes.
-pub fn last_sequence(log: &Fd, buffer: &mut [u8]) -> u64 {
-    let length = log.seek_to_end().unwrap_or(0);
-    let tail = length.saturating_sub(TAIL);
-    match scan(log, tail, buffer) {
-        0 if tail > 0 => scan(log, 0, buffer),
-        last => last,
-    }
-}
-
-fn scan(log: &Fd, from: u64, buffer: &mut [u8]) -> u64 {
-    if log.seek_to(from).is_err() {
-        return 0;
-    }
-    let mut last = 0;
-    let mut frames = Frames::new(buffer);
-    let mut piece = [0; 512];
-    // An error ends it like the end of the file: what can be read counts.
-    while let Ok(read @ 1..) = log.read(&mut piece) {
-        let mut input = piece.get(..read).unwrap_or(&[]);
-        while let Some(item) = frames.next(&mut input) {
-            if let Item::Record {
-                record: Record::Alert(alert),
-                ..
-            } = item
-            {
-                last = alert.sequence;
-            }
-        }
-    }
-    last
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::outlet::tests::alert;
-    use peewit_core::frame::{MAX_FRAME, encode};
-    use std::vec::Vec;
-
-    fn directory(name: &str) -> std::path::PathBuf {
-        let directory =
-            std::env::temp_dir().join(std::format!("peewit-log-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir(&directory).unwrap();
-        directory
-    }
-
-    fn path(path: &std::path::Path, end: &[u8]) -> Path {
-        Path::of(&[path.as_os_str().as_encoded_bytes(), end]).unwrap()
-    }
-
-    #[test]
-    fn a_folder_or_a_file() {
-        let directory = directory("folder");
-        let expected = path(&directory, b"/alerts.log");
-        assert_eq!(
-            file(path(&directory, b"").as_c_str()).unwrap().as_bytes(),
-            expected.as_bytes()
-        );
-        assert_eq!(
-            file(path(&directory, b"/").as_c_str()).unwrap().as_bytes(),
-            expected.as_bytes()
-        );
-        assert_eq!(
-            file(c"/nowhere/x.log").unwrap().as_bytes(),
-            b"/nowhere/x.log"
-        );
-        assert_eq!(
-            file(c"/nowhere/").unwrap().as_bytes(),
-            b"/nowhere/alerts.log"
-        );
-        std::fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
-    fn numbering_goes_on_behind_a_torn_frame_and_a_long_log() {
-        let directory = directory("sequence");
-        let file = path(&directory, b"/a/b/alerts.log");
-        let log = append(&file).unwrap();
-        assert_eq!(last_sequence(&log, &mut [0; MAX_FRAME]), 0);
-        let frame = |sequence| {
-            let mut buffer = [0; MAX_FRAME];
-            encode(&Record::Alert(alert(sequence)), &mut buffer)
-                .unwrap()
-                .to_vec()
-        };
-        log.write_all(&frame(41)).unwrap();
-        log.write_all(&frame(42)).unwrap();
-        let torn: Vec<u8> = frame(43);
-        log.write_all(&torn[..torn.len() - 2]).unwrap();
-        assert_eq!(last_sequence(&log, &mut [0; MAX_FRAME]), 42);
-        log.write_all(&frame(44)).unwrap();
-        assert_eq!(last_sequence(&log, &mut [0; MAX_FRAME]), 44);
-        // Nothing to be found in the tail.
-        log.write_all(&std::vec![7; TAIL as usize + 100]).unwrap();
-        assert_eq!(last_sequence(&log, &mut [0; MAX_FRAME]), 44);
-        std::fs::remove_dir_all(&directory).unwrap();
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! From a rule that holds to an alert in the writer's queue.
 
+use core::sync::atomic::Ordering;
+
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
     Record, RuleId, RuleInfo, STAGES, Stage as Earlier, TERMS,
@@ -14,6 +16,7 @@ use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
 use crate::judge::{Rules, length};
+use crate::log::BEGUN;
 use crate::queue;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
@@ -206,6 +209,10 @@ impl Outlet {
 
     #[inline(never)]
     fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) {
+        // A new file is to say itself what its alerts are about.
+        if BEGUN.swap(false, Ordering::Relaxed) {
+            self.told = Rules::NONE;
+        }
         // If there is no room for it, it goes in front of the next one.
         if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
             self.told.insert(rule.index);

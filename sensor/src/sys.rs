@@ -31,8 +31,8 @@ pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{
     Directory, Entries, Fd, Identity, OpenMode, STDERR, STDOUT, device_at, identity, identity_at,
-    is_directory, is_terminal, make_directory, open, open_at, read_file, read_link, read_link_at,
-    remove_directory, remove_file,
+    identity_by, is_directory, is_terminal, make_directory, open, open_at, read_file, read_link,
+    read_link_at, remove_directory, remove_file, rename,
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
 pub use mutex::{Guard, PiMutex};
@@ -76,6 +76,10 @@ impl Errno {
     pub const OVERRUN: Self = Self(libc::ENOBUFS);
     /// Nobody listens at the other end.
     pub const REFUSED: Self = Self(libc::ECONNREFUSED);
+    /// No more room for this user or project.
+    pub const QUOTA: Self = Self(libc::EDQUOT);
+    /// No room on the disk.
+    pub const NO_SPACE: Self = Self(libc::ENOSPC);
     /// Somebody else has it.
     pub const IN_USE: Self = Self(libc::EADDRINUSE);
     /// A value does not fit.

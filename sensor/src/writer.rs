@@ -1,16 +1,18 @@
 //! The writer: the one thread that waits for disks and terminals.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use peewit_core::alert::{Alert, Record, RuleInfo};
 use peewit_core::ecs::{write_event, write_text};
-use peewit_core::frame::{Frames, Item, MAX_FRAME};
+use peewit_core::frame::{Frames, Glance, Item, MAX_FRAME, glance};
 use peewit_core::pack::Pack;
 
+use crate::log::{Log, NOTE};
 use crate::queue;
 use crate::ring::Consumer;
 use crate::state::SENSOR;
-use crate::sys::{Errno, Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
+use crate::store::Store;
+use crate::sys::{Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
 use crate::text::{Out, say};
 
 /// Stack of the writer in bytes.
@@ -19,6 +21,9 @@ pub const STACK: usize = 16 << 10;
 pub const BUFFER: usize = 2 * MAX_FRAME;
 /// Its buffer with events: the longest of them.
 pub const EVENT_BUFFER: usize = queue::MAX_LEN;
+
+/// How many alerts are brought to the disk in one go at most.
+const BATCH: usize = 64;
 
 /// How often it looks for events, which do not wake it.
 const EVENT_INTERVAL_MS: u32 = 100;
@@ -30,7 +35,9 @@ pub struct Writer {
     /// All events, if somebody wants them.
     pub events: Option<Consumer>,
     /// Where alerts are kept.
-    pub log: Option<Fd>,
+    pub log: &'static mut Log,
+    /// What outlives the sensor.
+    pub store: Option<Store>,
     /// Where events go.
     pub events_file: Option<Fd>,
     /// Whether somebody reads alerts on standard output.
@@ -43,9 +50,6 @@ pub static WRITER: PiMutex<Option<Writer>> = PiMutex::new(None);
 static STOP: AtomicBool = AtomicBool::new(false);
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Alerts that the log did not take.
-pub static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
-
 /// The thread.
 pub fn run(start: Start) {
     let (Some(writer), Some(sensor)) = (WRITER.lock(thread_id()).take(), SENSOR.get()) else {
@@ -56,7 +60,6 @@ pub fn run(start: Start) {
     let mut desk = Desk {
         writer,
         pack: sensor.engine.pack(),
-        failed: None,
     };
     loop {
         let seen = sensor.writer.rung();
@@ -64,12 +67,11 @@ pub fn run(start: Start) {
         let worked = desk.alerts(start.buffer) | desk.events(start.buffer);
         if !worked {
             if stop {
+                desk.finish(start.buffer);
                 STOPPED.store(true, Ordering::SeqCst);
                 return;
             }
-            sensor
-                .writer
-                .wait(seen, desk.writer.events.as_ref().map(|_| EVENT_INTERVAL_MS));
+            sensor.writer.wait(seen, desk.wait_ms());
         }
     }
 }
@@ -92,41 +94,68 @@ pub fn finish(at_most_ms: u32) -> bool {
 struct Desk {
     writer: Writer,
     pack: Pack<'static>,
-    /// The last error of the log that was told.
-    failed: Option<Errno>,
 }
 
 impl Desk {
-    /// Writes the alerts that are there. Gives whether there were any.
+    /// Writes the alerts that are there, and does what is due anyway. Gives whether there were any.
     fn alerts(&mut self, buffer: &mut [u8]) -> bool {
         let mut worked = false;
         let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
-        while let Some(frame) = self.writer.alerts.pop(buffer) {
+        let Writer {
+            alerts,
+            log,
+            store,
+            show: shown,
+            ..
+        } = &mut self.writer;
+        log.look(store, buffer, scratch);
+        for _ in 0..BATCH {
+            let Some(record) = alerts.pop(buffer) else {
+                break;
+            };
             worked = true;
-            if let Some(log) = &self.writer.log {
-                match log.write_all(frame) {
-                    Ok(()) => self.failed = None,
-                    Err(error) => {
-                        UNWRITTEN.fetch_add(1, Ordering::Relaxed);
-                        if self.failed.replace(error) != Some(error) {
-                            say("cannot write to the alert log: ").error(error);
-                        }
-                    }
-                }
+            let is_note = record.first() == Some(&NOTE);
+            if !is_note
+                && let (Glance::Alert(sequence), Some(store)) = (glance(record), &mut *store)
+                && sequence > store.reserved()
+            {
+                store.reserve(sequence);
             }
-            if self.writer.show {
-                let mut input = frame;
-                if let Some(Item::Record {
-                    record: Record::Alert(alert),
-                    ..
-                }) = Frames::new(scratch).next(&mut input)
-                {
-                    let mut out = Out::new(&STDOUT);
-                    show(&mut out, &alert, rule_of(&alert, &self.pack).as_ref());
-                }
+            log.take(record, store, scratch);
+            if *shown && !is_note {
+                print(record, scratch, &self.pack);
             }
         }
+        log.settle(store, scratch, false);
+        if let Some(store) = store {
+            store.tick(false);
+        }
         worked
+    }
+
+    /// How long there may be nothing to do, without a ring.
+    fn wait_ms(&self) -> Option<u32> {
+        let writer = &self.writer;
+        [
+            writer.events.as_ref().map(|_| EVENT_INTERVAL_MS),
+            writer.log.wait_ms(),
+            writer.store.as_ref().and_then(Store::wait_ms),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The end.
+    #[inline(never)]
+    fn finish(&mut self, buffer: &mut [u8]) {
+        let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
+        self.writer
+            .log
+            .finish(&mut self.writer.store, buffer, scratch);
+        if let Some(store) = &mut self.writer.store {
+            store.tick(true);
+        }
     }
 
     /// Writes the events that are there. Gives whether there were any.
@@ -152,6 +181,20 @@ impl Desk {
             self.writer.events_file = None;
         }
         worked
+    }
+}
+
+/// Shows an alert on standard output.
+#[inline(never)]
+fn print(frame: &[u8], scratch: &mut [u8], pack: &Pack<'_>) {
+    let mut input = frame;
+    if let Some(Item::Record {
+        record: Record::Alert(alert),
+        ..
+    }) = Frames::new(scratch).next(&mut input)
+    {
+        let mut out = Out::new(&STDOUT);
+        show(&mut out, &alert, rule_of(&alert, pack).as_ref());
     }
 }
 

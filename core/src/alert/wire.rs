@@ -7,6 +7,7 @@ mod health;
 mod rule;
 
 use super::{ANCESTORS, ARGS_LIMIT, PATH_LIMIT, Record, STAGES, TERMS, TEXT_LIMIT};
+use crate::frame::Glance;
 use fields::{Fields, Out};
 pub use rule::MAX_RULE_ENCODED;
 
@@ -21,9 +22,11 @@ const fn bytes(limit: usize) -> usize {
     if limit < 1 << 7 { 1 + limit } else { 2 + limit }
 }
 
+/// Longest header in postcard, its kind included.
+pub const MAX_HEADER_ENCODED: usize = U8 + U16 + 4 * bytes(TEXT_LIMIT) + 2 * U32 + U64;
+
 /// Longest record in postcard, its kind included: a buffer of this size takes any.
 pub const MAX_ENCODED: usize = {
-    let header = U16 + 4 * bytes(TEXT_LIMIT) + 2 * U32 + U64;
     let path = 1 + 2 * bytes(PATH_LIMIT);
     let alert = U64
         + (1 + bytes(TEXT_LIMIT))
@@ -40,7 +43,7 @@ pub const MAX_ENCODED: usize = {
         + (1 + ANCESTORS * (U32 + bytes(TEXT_LIMIT)))
         + U32
         + (U8 + STAGES * (U32 + U64));
-    assert!(alert > header && alert + U8 > MAX_RULE_ENCODED);
+    assert!(alert + U8 > MAX_HEADER_ENCODED && alert + U8 > MAX_RULE_ENCODED);
     U8 + alert
 };
 
@@ -75,6 +78,16 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
         }
     }
     out.end()
+}
+
+/// What a record is, told by its first bytes.
+pub(crate) fn glance(start: &[u8]) -> Glance {
+    let mut fields = Fields::new(start);
+    match fields.u32() {
+        HEADER => Glance::Header,
+        ALERT => Glance::Alert(fields.u64()),
+        _ => Glance::Other,
+    }
 }
 
 /// The number of the kind of a record.

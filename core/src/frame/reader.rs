@@ -93,6 +93,12 @@ impl<'b> Frames<'b> {
         Some(self.item(offset, length))
     }
 
+    /// Forgets an unfinished frame at the end of what was read, and gives where it begins: to be read again from there.
+    pub const fn restart(&mut self) -> u64 {
+        self.length = 0;
+        self.offset
+    }
+
     fn collect(&mut self, part: &[u8]) {
         if let Ok(length) = usize::try_from(self.length)
             && let Some(free) = self.buffer.get_mut(length..)

@@ -1,19 +1,18 @@
 //! Starting the writer, and what is there for the others.
 
 use peewit_core::alert::Record;
-use peewit_core::frame::encode;
 
+use super::{Error, figure};
 use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::host::Host;
-use crate::log;
+use crate::log::{self, Settings, Sync};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::state::STATE;
 use crate::sys::{
     CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow, is_terminal, pin,
     random, start,
 };
-use crate::text::say;
 use crate::writer::{self, WRITER, Writer};
 
 /// Room for alerts on their way to the writer: more than a hundred of the usual ones.
@@ -29,7 +28,7 @@ pub(super) fn start_writer(
     host: &Host,
     events: Option<Fd>,
     me: ThreadId,
-) -> Result<(), Errno> {
+) -> Result<(), Error> {
     static ALERTS: Once<Ring> = Once::new();
     static EVENTS: Once<Ring> = Once::new();
     let (alerts_in, alerts) = queue(&ALERTS, ALERT_QUEUE)?;
@@ -40,56 +39,53 @@ pub(super) fn start_writer(
     }
     let mut key = [0; 16];
     random(&mut key)?;
+    let path = match (options.value(Name::Alerts), stage) {
+        (None, Some(stage)) => stage.log(),
+        (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
+    }?;
+    let settings = settings(options, stage)?;
     let mut state = STATE.lock(me);
-    let log = open_log(options, stage, host, state.outlet.frame());
-    let sequence = log
-        .as_ref()
-        .map_or(0, |log| log::last_sequence(log, state.outlet.frame()));
+    let (log, sequence) = log::start(path, settings, state.outlet.frame());
     state.outlet.open(key, sequence, alerts_in, events_in);
+    // The first record of the stream.
+    state.outlet.tell(&Record::Header(host.header()));
     drop(state);
     let show = stage.is_some() || is_terminal(&STDOUT);
     *WRITER.lock(me) = Some(Writer {
         alerts,
         events: events_out,
-        log,
+        log: Mapping::place(log)?,
+        store: None,
         events_file: events,
         show,
     });
-    start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand)
+    start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand).map_err(Error::Start)
+}
+
+/// How the log is to be kept.
+#[inline(never)]
+fn settings(options: &Options, stage: Option<&Stage>) -> Result<Settings, Error> {
+    let mut settings = Settings::DEFAULT;
+    settings.segment_size = figure(options, Name::SegmentSize, settings.segment_size)?;
+    if settings.segment_size < Settings::LEAST_SIZE {
+        return Err(Error::Option(Name::SegmentSize));
+    }
+    // The demo removes one file at its end.
+    let segments = stage.map_or(settings.segments, |_| 1);
+    settings.segments = figure(options, Name::Segments, segments)?;
+    if !(1..=Settings::MOST_SEGMENTS).contains(&settings.segments) {
+        return Err(Error::Option(Name::Segments));
+    }
+    if let Some(name) = options.value(Name::Sync) {
+        settings.sync = Sync::named(name.to_bytes()).ok_or(Error::Option(Name::Sync))?;
+    }
+    Ok(settings)
 }
 
 #[inline(never)]
 fn queue(ring: &'static Once<Ring>, length: usize) -> Result<(Producer, Consumer), Errno> {
     let bytes = Mapping::new(length)?.share();
     ring.set(Ring::new(bytes)).map(Ring::ends)
-}
-
-/// Opens the alert log and begins a stream in it. Without one, alerts are only shown.
-fn open_log(options: &Options, stage: Option<&Stage>, host: &Host, frame: &mut [u8]) -> Option<Fd> {
-    let path = match (options.value(Name::Alerts), stage) {
-        (None, Some(stage)) => stage.log(),
-        (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
-    };
-    let opened = path.as_ref().map_err(|error| *error).and_then(log::append);
-    let result = opened.and_then(|log| {
-        let header = encode(&Record::Header(host.header()), frame).map_err(|_| Errno::INVALID)?;
-        log.write_all(header)?;
-        Ok(log)
-    });
-    match result {
-        Ok(log) => Some(log),
-        Err(error) => {
-            let path = path
-                .as_ref()
-                .map_or(&b"the alert log"[..], log::Path::as_bytes);
-            say("cannot write to ")
-                .printable(path)
-                .text(": ")
-                .error(error)
-                .text("; alerts are only shown");
-            None
-        }
-    }
 }
 
 /// The CPUs that a thread can be pinned to. Tried out: what is online and what a cpuset allows changes.

@@ -120,14 +120,44 @@ impl Fd {
     /// Those of write(2), except for an interruption: how much was written is then not known.
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
-            // SAFETY: the kernel reads at most so many bytes there.
-            match Errno::check(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) }) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or(&[]),
-                Err(Errno::INTERRUPTED) => {}
-                Err(error) => return Err(error),
-            }
+            let written = self.write(bytes)?;
+            bytes = bytes.get(written..).unwrap_or(&[]);
         }
         Ok(())
+    }
+
+    /// Writes as much of it as goes at once.
+    ///
+    /// # Errors
+    /// Those of write(2), except for an interruption.
+    #[inline(never)]
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        loop {
+            // SAFETY: the kernel reads at most so many bytes there.
+            match Errno::check(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) }) {
+                Err(Errno::INTERRUPTED) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits until what was written is on the disk: of a directory, the names in it.
+    ///
+    /// # Errors
+    /// Those of fdatasync(2).
+    pub fn sync(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::fdatasync(self.0) }).map(drop)
+    }
+
+    /// Cuts the file to this length.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
+    pub fn truncate(&self, length: u64) -> Result<(), Errno> {
+        let length = i64::try_from(length).map_err(|_| Errno::INVALID)?;
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::ftruncate64(self.0, length) }).map(drop)
     }
 
     /// The length of the file in bytes.
@@ -193,6 +223,15 @@ pub fn remove_file(path: &CStr) -> Result<(), Errno> {
     Errno::check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
 }
 
+/// Gives a file another name, in the place of one that has it.
+///
+/// # Errors
+/// Those of rename(2).
+pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both are NUL-terminated.
+    Errno::check(unsafe { libc::rename(from.as_ptr(), to.as_ptr()) }).map(drop)
+}
+
 /// Where a link leads.
 ///
 /// # Errors
@@ -230,19 +269,7 @@ fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [
 /// # Errors
 /// Those of statx(2).
 pub fn device_at(directory: &Fd, path: &CStr) -> Result<Option<(u32, u32)>, Errno> {
-    // SAFETY: all-zero is a valid value; it is numbers only.
-    let mut found: libc::statx = unsafe { core::mem::zeroed() };
-    // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
-    Errno::check(unsafe {
-        libc::syscall(
-            libc::SYS_statx,
-            directory.0,
-            path.as_ptr(),
-            0,
-            libc::STATX_TYPE,
-            &raw mut found,
-        )
-    })?;
+    let found = look(directory.0, path, 0)?;
     let kind = u32::from(found.stx_mode) & libc::S_IFMT;
     Ok((kind == libc::S_IFCHR).then_some((found.stx_rdev_major, found.stx_rdev_minor)))
 }
@@ -252,6 +279,8 @@ pub fn device_at(directory: &Fd, path: &CStr) -> Result<Option<(u32, u32)>, Errn
 pub struct Identity {
     device: (u32, u32),
     inode: u64,
+    /// A regular file, which has a length and can be renamed without harm.
+    pub regular: bool,
 }
 
 /// Which file an open one is.
@@ -259,7 +288,15 @@ pub struct Identity {
 /// # Errors
 /// Those of statx(2).
 pub fn identity(file: &Fd) -> Result<Identity, Errno> {
-    identity_of(file, c"", libc::AT_EMPTY_PATH)
+    identity_of(file.0, c"", libc::AT_EMPTY_PATH)
+}
+
+/// Which file a path leads to.
+///
+/// # Errors
+/// Those of statx(2).
+pub fn identity_by(path: &CStr) -> Result<Identity, Errno> {
+    identity_of(libc::AT_FDCWD, path, 0)
 }
 
 /// Which file a path beginning at `directory` leads to.
@@ -267,27 +304,35 @@ pub fn identity(file: &Fd) -> Result<Identity, Errno> {
 /// # Errors
 /// Those of statx(2).
 pub fn identity_at(directory: &Fd, path: &CStr) -> Result<Identity, Errno> {
-    identity_of(directory, path, 0)
+    identity_of(directory.0, path, 0)
 }
 
-fn identity_of(from: &Fd, path: &CStr, flags: c_int) -> Result<Identity, Errno> {
+#[inline(never)]
+fn identity_of(from: c_int, path: &CStr, flags: c_int) -> Result<Identity, Errno> {
+    let found = look(from, path, flags)?;
+    Ok(Identity {
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+        regular: u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG,
+    })
+}
+
+#[inline(never)]
+fn look(from: c_int, path: &CStr, flags: c_int) -> Result<libc::statx, Errno> {
     // SAFETY: all-zero is a valid value; it is numbers only.
     let mut found: libc::statx = unsafe { core::mem::zeroed() };
     // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
     Errno::check(unsafe {
         libc::syscall(
             libc::SYS_statx,
-            from.0,
+            from,
             path.as_ptr(),
             flags,
-            libc::STATX_INO,
+            libc::STATX_INO | libc::STATX_TYPE,
             &raw mut found,
         )
     })?;
-    Ok(Identity {
-        device: (found.stx_dev_major, found.stx_dev_minor),
-        inode: found.stx_ino,
-    })
+    Ok(found)
 }
 
 /// The beginning of a file: as much of it as one read gives.
