@@ -8,17 +8,19 @@
 mod cut;
 mod flags;
 mod health;
+mod held_back;
 mod path;
 mod rule_id;
 mod rule_info;
 #[cfg(test)]
 pub(crate) mod samples;
-mod wire;
+pub(crate) mod wire;
 
 use heapless::Vec;
 
 pub use flags::Flags;
 pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
+pub use held_back::{HELD_BACK_RULES, HeldBack, HeldBackRule};
 pub use path::Path;
 pub use rule_id::RuleId;
 pub use rule_info::{
@@ -53,7 +55,6 @@ pub const TEXT_LIMIT: usize = 64;
 /// are appended, and a reader that does not know one skips it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[expect(clippy::large_enum_variant, reason = "there is no heap to box it on")]
 pub enum Record<'a> {
     /// Who speaks. The first record of a stream, and again after each start.
     Header(Header<'a>),
@@ -63,6 +64,8 @@ pub enum Record<'a> {
     Rule(RuleInfo<'a>),
     /// How the sensor is.
     Health(Health),
+    /// What the rate limit held back.
+    HeldBack(HeldBack<'a>),
 }
 
 /// Who speaks: host, boot, sensor and rules. Texts are cut to [`TEXT_LIMIT`].

@@ -10,6 +10,7 @@
 //! detection engine; ours are below `peewit`.
 
 mod health;
+mod held_back;
 mod json;
 mod sink;
 mod text;
@@ -20,6 +21,7 @@ use core::fmt::{Result, Write};
 use crate::alert::{Action, Alert, Flags, Header, Parent, Path, ProcessEvent, RuleInfo};
 use crate::event::{Block, unterminated};
 pub use health::{write_health, write_health_text};
+pub use held_back::{write_held_back, write_held_back_text};
 use json::Object;
 pub use text::write_text;
 

@@ -29,6 +29,7 @@ pub mod lineage;
 pub mod pack;
 pub mod packed;
 pub mod sequence;
+pub mod store;
 pub mod terms;
 pub mod threshold;
 

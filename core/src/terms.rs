@@ -4,7 +4,8 @@
 //! when it was last seen in a bounded table. Every way in which the table can be wrong costs
 //! an alert too many, never one too few:
 //!
-//! - A full table forgets the term that was seen least recently, and counts that.
+//! - A full table forgets, and counts that. A term first lives in a small part of the table, until it is seen again: so a
+//!   flood of new ones cannot push out those that the device has learned.
 //! - A clock that is set back does not make a term look younger: see [`Terms::seen`].
 //! - Two terms with one fingerprint would silence each other. Nobody who lacks the key can
 //!   find such a pair, and by chance one term in 2^64 / N meets one of N others.
@@ -54,18 +55,92 @@ impl Novelty {
     }
 }
 
+/// What the table knows of a term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Known {
+    /// When it was last seen, on the caller's clock.
+    pub last_seen_ms: u64,
+    /// Whether it was seen again later than in the minute when it was new, or came by [`Terms::restore`] as such.
+    pub learned: bool,
+    /// Whether its last alert is known to have been kept: see [`Terms::settle`].
+    pub settled: bool,
+}
+
 /// One term.
 #[derive(Clone, Copy)]
 struct Term {
     fingerprint: u64,
     /// By the table's own clock.
     last_seen_ms: u64,
-    /// Neighbours by last use, as number of a term plus 1; 0 is none.
+    /// Neighbours by last use, as number of a term plus 1; 0 is none. The upper bits of one are the [`stamp`] of the time when
+    /// the term was entered, those of the other are marks.
     older: u32,
     newer: u32,
 }
 
 static_assertions::const_assert!(size_of::<Term>() == 24);
+
+/// Seen again.
+const LEARNED: u32 = 1 << 31;
+/// Its alert is on its way.
+const UNSETTLED: u32 = 1 << 30;
+/// Was asked for by [`Terms::name`].
+const NAMED: u32 = 1 << 29;
+/// The neighbour.
+const LINK: u32 = (1 << 24) - 1;
+
+/// Which minute it is, nearly, as upper bits. What is seen again in the same one may be so by one deed: a program that is started
+/// is a fork and an exec. After 256 of them they begin anew: then a term is learned a time later.
+const fn stamp(ms: u64) -> u32 {
+    ((ms >> 16) as u32) << 24
+}
+
+impl Term {
+    const fn newer(&self) -> u32 {
+        self.newer & LINK
+    }
+
+    const fn older(&self) -> u32 {
+        self.older & LINK
+    }
+
+    fn link_newer(&mut self, newer: u32) {
+        self.newer = self.newer & !LINK | newer;
+    }
+
+    fn link_older(&mut self, older: u32) {
+        self.older = self.older & !LINK | older;
+    }
+
+    fn mark(&mut self, mark: u32, holds: bool) {
+        self.newer = if holds {
+            self.newer | mark
+        } else {
+            self.newer & !mark
+        };
+    }
+
+    const fn has(&self, mark: u32) -> bool {
+        self.newer & mark != 0
+    }
+}
+
+/// Terms in the order in which they were last seen.
+#[derive(Clone, Copy)]
+struct Order {
+    oldest: u32,
+    newest: u32,
+    len: u32,
+}
+
+impl Order {
+    const EMPTY: Self = Self {
+        oldest: 0,
+        newest: 0,
+        len: 0,
+    };
+}
 
 /// The table: `N` terms, found over a ring of `RING` places (a power of two, more than `N`).
 /// All zero when empty, so a static one needs no space in the binary.
@@ -74,12 +149,19 @@ static_assertions::const_assert!(size_of::<Term>() == 24);
 /// fingerprint; if it is taken, the next free one around the ring is used. The fingerprint is
 /// keyed, so nobody can choose names that crowd one part of the ring, as names of equal FNV
 /// hash would: then each look-up would walk past all of them.
+///
+/// Terms that were seen once (or in one minute only) and those that are learned are two orders in the same memory. A full table forgets the oldest
+/// of those seen once if there are at least [`Terms::ONCE`] of them, else the one of the learned that was seen least recently:
+/// so new terms can take all but `N - ONCE` places, and none of those.
 pub struct Terms<const N: usize, const RING: usize> {
     terms: [Term; N],
     ring: [u32; RING],
-    len: u32,
-    oldest: u32,
-    newest: u32,
+    /// Those that were seen once, and the learned.
+    orders: [Order; 2],
+    /// The first number that is free again; the next one is its `older`.
+    free: u32,
+    /// How many numbers have been used.
+    used: u32,
     evicted: u64,
     /// The latest time on the table's own clock.
     latest_ms: u64,
@@ -87,7 +169,7 @@ pub struct Terms<const N: usize, const RING: usize> {
     ahead_ms: u64,
 }
 
-static_assertions::assert_eq_size!(Terms<1024, 2048>, [u8; 1024 * 24 + 2048 * 4 + 40]);
+static_assertions::assert_eq_size!(Terms<1024, 2048>, [u8; 1024 * 24 + 2048 * 4 + 56]);
 
 impl<const N: usize, const RING: usize> Default for Terms<N, RING> {
     fn default() -> Self {
@@ -96,12 +178,15 @@ impl<const N: usize, const RING: usize> Default for Terms<N, RING> {
 }
 
 impl<const N: usize, const RING: usize> Terms<N, RING> {
+    /// How many places are kept for terms that were seen once.
+    pub const ONCE: usize = if N < 16 { 1 } else { N / 8 };
+
     /// An empty table.
     pub const fn new() -> Self {
         const { assert!(N > 0, "room for one term at least") };
         const { assert!(RING.is_power_of_two(), "places are taken from low bits") };
         const { assert!(RING > N, "one place stays free, where a search ends") };
-        const { assert!(RING <= 1 << 31, "numbers are 32 bits") };
+        const { assert!(RING <= LINK as usize, "numbers leave room for marks") };
         Self {
             terms: [Term {
                 fingerprint: 0,
@@ -110,9 +195,9 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
                 newer: 0,
             }; N],
             ring: [0; RING],
-            len: 0,
-            oldest: 0,
-            newest: 0,
+            orders: [Order::EMPTY; 2],
+            free: 0,
+            used: 0,
             evicted: 0,
             latest_ms: 0,
             ahead_ms: 0,
@@ -143,39 +228,113 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         self.latest_ms = now;
         self.ahead_ms = now - now_ms;
 
-        let (place, number) = self.find(fingerprint);
-        if number != 0 {
-            let last = core::mem::replace(&mut self.term(number).last_seen_ms, now);
-            if self.newest != number {
-                self.pull(number);
-                self.push(number);
+        let (_, number) = self.find(fingerprint);
+        if number == 0 {
+            if let Some(number) = self.enter(fingerprint, now, false) {
+                self.term(number).mark(UNSETTLED, true);
             }
-            return if now - last > window_ms {
-                Novelty::New
-            } else {
-                Novelty::Known
-            };
+            return Novelty::New;
         }
-        if (self.len as usize) < N {
-            self.len += 1;
-            self.enter(self.len, place, fingerprint, now);
+        let term = self.term(number);
+        let last = term.last_seen_ms;
+        let learned = term.has(LEARNED) || term.older & !LINK != stamp(now);
+        self.renew(number, now, learned);
+        if now - last > window_ms {
+            self.term(number).mark(UNSETTLED, true);
+            Novelty::New
         } else {
-            let number = self.evict();
-            // Others may have moved to fill the gap, so the place is looked for again.
-            let (place, _) = self.find(fingerprint);
-            self.enter(number, place, fingerprint, now);
+            Novelty::Known
         }
-        Novelty::New
+    }
+
+    /// What is known of a term.
+    pub fn get(&self, fingerprint: u64) -> Option<Known> {
+        let (_, number) = self.find(fingerprint.max(1));
+        self.known(number)
+    }
+
+    /// The term's alert has been kept. Between [`Novelty::New`] and this a term is known, but nobody should be told so
+    /// who would silence it after a restart: the alert may still be lost.
+    pub fn settle(&mut self, fingerprint: u64) {
+        let (_, number) = self.find(fingerprint.max(1));
+        if number != 0 {
+            self.term(number).mark(UNSETTLED, false);
+        }
+    }
+
+    /// Forgets a term, as if it had never been seen. Gives whether it was known.
+    pub fn forget(&mut self, fingerprint: u64) -> bool {
+        let (_, number) = self.find(fingerprint.max(1));
+        if number != 0 {
+            self.remove(number);
+        }
+        number != 0
+    }
+
+    /// Enters a term that is known from elsewhere, last seen at this time on the caller's clock. One that is there already
+    /// becomes no older by it, and stays learned.
+    pub fn restore(&mut self, fingerprint: u64, last_seen_ms: u64, learned: bool) {
+        let fingerprint = fingerprint.max(1);
+        let last = last_seen_ms.saturating_add(self.ahead_ms);
+        self.latest_ms = self.latest_ms.max(last);
+        let (_, number) = self.find(fingerprint);
+        if number == 0 {
+            self.enter(fingerprint, last, learned);
+            return;
+        }
+        let term = self.term(number);
+        term.mark(UNSETTLED, false);
+        let (last, learned) = (last.max(term.last_seen_ms), learned || term.has(LEARNED));
+        self.renew(number, last, learned);
+    }
+
+    /// Begins to ask for all terms, with [`Terms::name`] and [`Terms::next_unnamed`].
+    pub fn begin_names(&mut self) {
+        for term in &mut self.terms {
+            term.mark(NAMED, false);
+        }
+    }
+
+    /// What is known of a term, the first time that it is asked for.
+    pub fn name(&mut self, fingerprint: u64) -> Option<Known> {
+        let (_, number) = self.find(fingerprint.max(1));
+        let known = self.known(number)?;
+        let term = self.term(number);
+        let first = !term.has(NAMED);
+        term.mark(NAMED, true);
+        first.then_some(known)
+    }
+
+    /// A term that was not asked for yet, settled ones only.
+    pub fn next_unnamed(&mut self) -> Option<(u64, Known)> {
+        for order in self.orders {
+            let mut number = order.oldest;
+            while number != 0 {
+                let term = self.term(number);
+                if !term.has(NAMED | UNSETTLED) {
+                    term.mark(NAMED, true);
+                    let fingerprint = term.fingerprint;
+                    return Some((fingerprint, self.known(number)?));
+                }
+                number = term.newer();
+            }
+        }
+        None
     }
 
     /// How many terms the table holds, those older than any window included.
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.once() + self.orders[1].len as usize
+    }
+
+    /// How many of them were seen once.
+    pub fn once(&self) -> usize {
+        self.orders[0].len as usize
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// How many terms were forgotten for want of room. Some of them may have been older than
@@ -208,32 +367,71 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         }
     }
 
+    fn known(&self, number: u32) -> Option<Known> {
+        let term = self.terms.get((number as usize).wrapping_sub(1))?;
+        Some(Known {
+            last_seen_ms: term.last_seen_ms.saturating_sub(self.ahead_ms),
+            learned: term.has(LEARNED),
+            settled: !term.has(UNSETTLED),
+        })
+    }
+
     /// Forgets every term. Only a clock that was set to the end of time leads here.
     fn clear(&mut self) {
         self.ring.fill(0);
-        self.evicted += u64::from(self.len);
-        (self.len, self.oldest, self.newest) = (0, 0, 0);
+        self.evicted += self.len() as u64;
+        self.orders = [Order::EMPTY; 2];
+        (self.free, self.used) = (0, 0);
     }
 
-    fn enter(&mut self, number: u32, place: usize, fingerprint: u64, now: u64) {
+    /// Enters a term, in the place of another one if there is no room. None if it would be the next one to go itself.
+    #[inline(never)]
+    fn enter(&mut self, fingerprint: u64, last_seen_ms: u64, learned: bool) -> Option<u32> {
+        if self.len() >= N {
+            let among_once = self.once() >= Self::ONCE || self.orders[1].len == 0;
+            let victim = self.orders[usize::from(!among_once)].oldest;
+            self.evicted += 1;
+            if among_once != learned && last_seen_ms < self.term(victim).last_seen_ms {
+                return None;
+            }
+            self.remove(victim);
+        }
+        let number = if self.free == 0 {
+            self.used += 1;
+            self.used
+        } else {
+            let number = self.free;
+            self.free = self.term(number).older();
+            number
+        };
         *self.term(number) = Term {
             fingerprint,
-            last_seen_ms: now,
-            older: 0,
-            newer: 0,
+            last_seen_ms,
+            older: stamp(last_seen_ms),
+            newer: if learned { LEARNED } else { 0 },
         };
+        let (place, _) = self.find(fingerprint);
         self.ring[place & (RING - 1)] = number;
+        self.push(number);
+        Some(number)
+    }
+
+    /// A term was seen at this time.
+    fn renew(&mut self, number: u32, last_seen_ms: u64, learned: bool) {
+        self.pull(number);
+        let term = self.term(number);
+        term.last_seen_ms = last_seen_ms;
+        term.mark(LEARNED, learned);
         self.push(number);
     }
 
-    /// Forgets the term that was seen least recently; its number is free then.
-    fn evict(&mut self) -> u32 {
-        let number = self.oldest;
+    /// Takes a term out of the table; its number is free then.
+    fn remove(&mut self, number: u32) {
         let (place, _) = self.find(self.fingerprint(number));
         self.close(place);
         self.pull(number);
-        self.evicted += 1;
-        number
+        let free = core::mem::replace(&mut self.free, number);
+        self.term(number).link_older(free);
     }
 
     /// Empties a place of the ring and moves later terms back, so that no search ends early.
@@ -256,31 +454,48 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
         self.ring[gap & (RING - 1)] = 0;
     }
 
-    /// Makes a term the most recently seen one.
+    /// Puts a term into its order: behind all that were seen before, nearly always at the end.
     fn push(&mut self, number: u32) {
-        let older = core::mem::replace(&mut self.newest, number);
-        if older == 0 {
-            self.oldest = number;
-        } else {
-            self.term(older).newer = number;
+        let Term { last_seen_ms, .. } = *self.term(number);
+        let part = usize::from(self.term(number).has(LEARNED));
+        let (mut older, mut newer) = (self.orders[part].newest, 0);
+        while older != 0 && self.term(older).last_seen_ms > last_seen_ms {
+            (newer, older) = (older, self.term(older).older());
         }
-        let term = self.term(number);
-        term.older = older;
-        term.newer = 0;
-    }
-
-    /// Takes a term out of the order.
-    fn pull(&mut self, number: u32) {
-        let Term { older, newer, .. } = *self.term(number);
+        let order = &mut self.orders[part];
+        order.len += 1;
         if older == 0 {
-            self.oldest = newer;
-        } else {
-            self.term(older).newer = newer;
+            order.oldest = number;
         }
         if newer == 0 {
-            self.newest = older;
-        } else {
-            self.term(newer).older = older;
+            order.newest = number;
+        }
+        self.join(older, number);
+        self.join(number, newer);
+    }
+
+    /// Takes a term out of its order.
+    fn pull(&mut self, number: u32) {
+        let term = *self.term(number);
+        let (older, newer) = (term.older(), term.newer());
+        let order = &mut self.orders[usize::from(term.has(LEARNED))];
+        order.len -= 1;
+        if older == 0 {
+            order.oldest = newer;
+        }
+        if newer == 0 {
+            order.newest = older;
+        }
+        self.join(older, newer);
+    }
+
+    /// Makes two terms neighbours; 0 is the end.
+    fn join(&mut self, older: u32, newer: u32) {
+        if older != 0 {
+            self.term(older).link_newer(newer);
+        }
+        if newer != 0 {
+            self.term(newer).link_older(older);
         }
     }
 

@@ -7,6 +7,7 @@ use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 use crate::capture::CAPTURES;
 use crate::log::{DROPPED, RESUMED, UNWRITTEN};
 use crate::state::{STATE, Sensor};
+use crate::store;
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
 
 /// The least time between two records of losses.
@@ -68,6 +69,7 @@ impl Keeper {
         }
         let state = STATE.lock(me);
         let (counters, table) = (state.counters, state.lineage().counters());
+        let (terms, once) = state.outlet.terms_known();
         let [program, arguments, right, parent] = counters.missing;
         // In the order of `Count`.
         let counts: [u64; COUNTS] = [
@@ -94,9 +96,9 @@ impl Keeper {
             0,
             0,
             DROPPED.load(Ordering::Relaxed),
-            0,
-            0,
-            0,
+            terms as u64,
+            once as u64,
+            store::UNWRITTEN.load(Ordering::Relaxed),
             0,
             0,
         ];

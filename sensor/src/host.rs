@@ -8,7 +8,7 @@ use crate::sys::{Errno, host_name, machine, random, read_file, real_ms};
 use crate::text::hex;
 
 /// A text of the header.
-type Text = String<TEXT_LIMIT>;
+pub type Text = String<TEXT_LIMIT>;
 
 /// The sensor's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,14 +27,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// This one.
+    /// This one. `kept`: its id in the state, for one that has no machine id.
     ///
     /// # Errors
-    /// Those of getrandom(2), where there is no machine id.
-    pub fn this(pack: &Pack<'_>) -> Result<Self, Errno> {
+    /// Those of getrandom(2), where there is neither.
+    pub fn this(pack: &Pack<'_>, kept: Option<&str>) -> Result<Self, Errno> {
         let mut id = first_word(c"/etc/machine-id");
         if id.is_empty() {
-            id = random_id()?;
+            id = match kept {
+                Some(kept) => text(kept),
+                None => random_id()?,
+            };
         }
         Ok(Self {
             id,
@@ -106,7 +109,7 @@ fn first_word(path: &core::ffi::CStr) -> Text {
 }
 
 /// 128 random bits, written as a machine id is.
-fn random_id() -> Result<Text, Errno> {
+pub fn random_id() -> Result<Text, Errno> {
     let mut bytes = [0; 16];
     random(&mut bytes)?;
     let mut digits = [0; 32];

@@ -11,6 +11,7 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+pub mod age;
 pub mod alerts;
 pub mod capture;
 pub mod check;

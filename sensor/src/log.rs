@@ -15,7 +15,7 @@ use crate::sys::{Errno, Fd, OpenMode, is_directory, make_directory, open};
 use crate::text::PathBuffer;
 pub use scan::{Scan, scan};
 pub use segments::{consumed, last_number, remove_consumed, segment, set_consumed, survey};
-pub use sink::{Log, NOTE, start};
+pub use sink::{Log, start};
 
 /// Where alerts are kept if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/var/lib/peewit/alerts/";

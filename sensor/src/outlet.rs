@@ -12,9 +12,11 @@ use peewit_core::frame::{self, MAX_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
 use peewit_core::pack::{self, Purpose, RuleIndex};
 use peewit_core::sequence::{Sequences, Stage};
+use peewit_core::store::{self, Term, encode};
 use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
+use crate::age;
 use crate::judge::{Rules, length};
 use crate::log::BEGUN;
 use crate::queue;
@@ -26,7 +28,13 @@ use crate::sys::{boot_ms, real_ms};
 pub type Table = Lineage<1024, 256, 16384>;
 
 /// Terms that were seen.
-type Known = Terms<512, 1024>;
+pub type Known = Terms<512, 1024>;
+
+/// Before a record for the store, in the queue to the writer. A frame begins with 0.
+pub const NOTE: u8 = 1;
+
+/// Of the time since a term was last written down, when it is seen again: this part of its window is worth another record.
+const STALE: u64 = 8;
 
 /// Sequences that are not complete.
 type Pending = Sequences<256, STAGES, Earlier>;
@@ -74,6 +82,8 @@ pub struct Outlet {
     told: Rules,
     /// The last number given.
     sequence: u64,
+    /// How old the state is while alerts of new terms are still marked: `u64::MAX`: as old as the rule's window is long.
+    learning_ms: u64,
     alerts: Option<Producer>,
     events: Option<Producer>,
     frame: [u8; MAX_FRAME],
@@ -93,6 +103,7 @@ impl Outlet {
             key: Key([0; 16]),
             told: Rules::NONE,
             sequence: 0,
+            learning_ms: 0,
             alerts: None,
             events: None,
             frame: [0; MAX_FRAME],
@@ -101,18 +112,36 @@ impl Outlet {
         }
     }
 
-    /// Opens it: with a secret key, the number of the last alert in the log, and queues to the writer.
-    pub fn open(
-        &mut self,
-        key: [u8; 16],
-        sequence: u64,
-        alerts: Producer,
-        events: Option<Producer>,
-    ) {
-        self.key = Key(key);
+    /// Opens it: with the number of the last alert in the log, and queues to the writer.
+    pub fn open(&mut self, sequence: u64, alerts: Producer, events: Option<Producer>) {
         self.sequence = sequence;
         self.alerts = Some(alerts);
         self.events = events;
+    }
+
+    /// The terms that are known.
+    pub fn terms(&mut self) -> &mut Known {
+        &mut self.terms
+    }
+
+    /// The secret key under which they are.
+    pub fn set_key(&mut self, key: [u8; 16]) {
+        self.key = Key(key);
+    }
+
+    /// The fingerprint of a term.
+    pub fn fingerprint(&self, rule: &[u8], values: &[&[u8]]) -> u64 {
+        fingerprint(&self.key, rule, values)
+    }
+
+    /// Marks alerts of new terms while the state is younger than this; `None`: than their rule's window.
+    pub fn learn(&mut self, milliseconds: Option<u64>) {
+        self.learning_ms = milliseconds.unwrap_or(u64::MAX);
+    }
+
+    /// The number of the last alert.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
     }
 
     /// Room for a frame, for whoever has the lock.
@@ -169,7 +198,7 @@ impl Outlet {
                 Purpose::Query => true,
                 Purpose::NewTerms { window_ms } => {
                     terms = values;
-                    self.terms.seen(key, now, window_ms).is_new()
+                    self.is_new(key, window_ms)
                 }
                 Purpose::Threshold { .. } => Threshold::of(&held).is_some_and(|threshold| {
                     self.thresholds.count(&threshold, key, &different, now)
@@ -193,9 +222,13 @@ impl Outlet {
                     sequence: self.sequence,
                     terms,
                     stages,
+                    flags: self.marks(&held.purpose),
                 };
                 let alert = describe(&held, subject, lineage, beside, found);
-                self.send(&held, &alert);
+                let sent = self.send(&held, &alert);
+                if let Purpose::NewTerms { .. } = held.purpose {
+                    self.keep(key, held.id.as_bytes(), values, sent);
+                }
                 raised += 1;
             }
         };
@@ -207,8 +240,81 @@ impl Outlet {
         raised
     }
 
+    /// Whether a term is new. One that is not is written down again if what is written is too old.
     #[inline(never)]
-    fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) {
+    fn is_new(&mut self, key: u64, window_ms: u64) -> bool {
+        let now = age::age_ms();
+        let before = self.terms.get(key);
+        if self.terms.seen(key, now, window_ms).is_new() {
+            return true;
+        }
+        let part = (window_ms / STALE).max(1);
+        let learned = self.terms.get(key).is_some_and(|known| known.learned);
+        if before.is_some_and(|before| {
+            before.settled
+                && (before.learned != learned || before.last_seen_ms / part != now / part)
+        }) {
+            // Without room for it the next time does.
+            self.note(&store::Record::Seen {
+                fingerprint: key,
+                age_ms: now,
+            });
+        }
+        false
+    }
+
+    /// A term has become known by an alert that is on its way, or is not: what nobody was told of must not silence the next.
+    #[inline(never)]
+    fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
+        if !sent {
+            self.terms.forget(key);
+        } else if let Some(known) = self.terms.get(key) {
+            // Without room for it the term is known in memory only.
+            self.note(&store::Record::Term(Term::new(
+                key,
+                known.last_seen_ms,
+                known.learned,
+                rule,
+                values,
+            )));
+        }
+    }
+
+    /// Hands a record for the store to the writer. Gives whether there was room for it.
+    #[inline(never)]
+    pub fn note(&mut self, record: &store::Record<'_>) -> bool {
+        let (Some(length), Some(alerts)) = (encode(record, &mut self.frame), &mut self.alerts)
+        else {
+            return false;
+        };
+        let mut draft = alerts.begin();
+        draft.extend(&[NOTE]).is_ok()
+            && draft
+                .extend(self.frame.get(..length).unwrap_or(&[]))
+                .is_ok()
+            && draft.finish().is_ok()
+    }
+
+    /// Marks of an alert that do not depend on the event.
+    fn marks(&self, purpose: &Purpose) -> Flags {
+        let mut flags = Flags::NONE;
+        if !age::trusted() {
+            flags |= Flags::CLOCK_UNTRUSTED;
+        }
+        if let Purpose::NewTerms { window_ms } = purpose {
+            let learning = match self.learning_ms {
+                u64::MAX => *window_ms,
+                learning => learning,
+            };
+            if age::age_ms() < learning {
+                flags |= Flags::LEARNING;
+            }
+        }
+        flags
+    }
+
+    #[inline(never)]
+    fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) -> bool {
         // A new file is to say itself what its alerts are about.
         if BEGUN.swap(false, Ordering::Relaxed) {
             self.told = Rules::NONE;
@@ -219,6 +325,7 @@ impl Outlet {
         }
         let sent = self.push(alert);
         self.alerts_lost += u64::from(!sent);
+        sent
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.
@@ -241,6 +348,11 @@ impl Outlet {
         self.terms.evicted()
     }
 
+    /// How many terms are known, and how many of them were seen once.
+    pub fn terms_known(&self) -> (usize, usize) {
+        (self.terms.len(), self.terms.once())
+    }
+
     /// Hands an event on to whoever wants to see all of them. Gives whether the writer should be woken.
     pub fn event(&mut self, event: &ProcessEvent<'_>) -> bool {
         let Some(events) = &mut self.events else {
@@ -258,6 +370,7 @@ struct Found<'f, 'a> {
     sequence: u64,
     terms: &'f [&'a [u8]],
     stages: heapless::Vec<Earlier, STAGES>,
+    flags: Flags,
 }
 
 /// The alert.
@@ -269,7 +382,7 @@ fn describe<'a>(
     beside: &Beside<'a>,
     found: Found<'_, 'a>,
 ) -> Record<'a> {
-    let mut flags = beside.flags;
+    let mut flags = beside.flags | found.flags;
     let lost = matches!(subject.parent, Parent::Lost);
     if lost {
         flags |= Flags::LOST_PARENT;

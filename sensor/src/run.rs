@@ -15,16 +15,17 @@ use crate::host::Host;
 use crate::problem::Problem;
 use crate::proc::Proc;
 use crate::state::{SENSOR, STATE, Sensor};
+use crate::store::Store;
 use crate::sys::{
     Control, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
     device_events, lock_on_fault, open, process_id, release_stack, sleep_ms, thread_id,
 };
 use crate::text::{number, plain, say};
 use crate::texts::Text;
-use crate::{capture, limits, rules, source, status, writer};
+use crate::{age, capture, limits, rules, source, status, writer};
 use error::Error;
 pub use start::pinnable;
-use start::start_writer;
+use start::{open_store, start_writer};
 pub use threads::SOCKET_BUFFER;
 use threads::Threads;
 
@@ -62,7 +63,11 @@ fn watch(options: &Options) -> Result<(), Error> {
     let pack = pack(options)?;
     let stage = options.has(Name::Demo).then(Stage::build).transpose();
     let stage = stage.map_err(Error::Demo)?;
-    let host = host(&pack)?;
+    let mut store = open_store(options, me)?;
+    if let Some(store) = &mut store {
+        store.use_pack(pack.build());
+    }
+    let host = host(&pack, store.as_ref().map(Store::host_id))?;
     let events = options
         .value(Name::Events)
         .map(|path| open(path, OpenMode::Truncate));
@@ -88,7 +93,7 @@ fn watch(options: &Options) -> Result<(), Error> {
         pid: process_id(),
     })?;
     STATE.lock(me).prepare()?;
-    start_writer(options, stage.as_ref(), host, events, me)?;
+    start_writer(options, stage.as_ref(), host, events, store, me)?;
     let threads = Threads::start(source, buffer)?;
     sensor.lineage.listen().map_err(Problem::of)?;
     let mut watch = Watch {
@@ -202,9 +207,9 @@ fn engine(pack: Pack<'static>) -> Result<&'static Engine<'static>, Errno> {
     ENGINE.make(|| Engine::new(pack, EngineLimits::Device))
 }
 
-fn host(pack: &Pack<'_>) -> Result<&'static Host, Errno> {
+fn host(pack: &Pack<'_>, kept: Option<&str>) -> Result<&'static Host, Errno> {
     static HOST: Once<Host> = Once::new();
-    HOST.set(Host::this(pack)?)
+    HOST.set(Host::this(pack, kept)?)
 }
 
 /// Everything from the first event to the signal.
@@ -293,6 +298,9 @@ impl Watch {
             }
             if boot_ms() >= look_at {
                 capture::look_after(me);
+                if age::look() {
+                    sensor.writer.ring();
+                }
                 self.keeper.look(me);
                 look_at = boot_ms() + u64::from(LOOK_MS);
             }

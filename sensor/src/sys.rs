@@ -26,7 +26,7 @@ use core::ffi::c_int;
 use crate::texts::Text;
 
 pub use args::{Args, arguments};
-pub use clock::{boot_ms, monotonic_ns, nap, real_ms, sleep_ms};
+pub use clock::{boot_ms, is_synchronised, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
 pub use fd::{

@@ -7,7 +7,8 @@ use peewit_core::ecs::{write_event, write_text};
 use peewit_core::frame::{Frames, Glance, Item, MAX_FRAME, glance};
 use peewit_core::pack::Pack;
 
-use crate::log::{Log, NOTE};
+use crate::log::Log;
+use crate::outlet::NOTE;
 use crate::queue;
 use crate::ring::Consumer;
 use crate::state::SENSOR;
@@ -126,7 +127,8 @@ impl Desk {
                 print(record, scratch, &self.pack);
             }
         }
-        log.settle(store, scratch, false);
+        // An error is told, and what it is about waits.
+        let _ = log.settle(store, scratch, false);
         if let Some(store) = store {
             store.tick(false);
         }

@@ -176,18 +176,24 @@ pub struct Sensor {
     child: Child,
     messages: BufReader<ChildStderr>,
     said: String,
-    state: tempfile::TempDir,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Sensor {
-    /// Starts `peewit run` with an alert log of its own and waits until it says that it watches.
+    /// Starts `peewit run` with an alert log and a state of its own and waits until it says that it watches.
     pub fn start(options: &[&str]) -> Option<Self> {
-        let state = tempfile::tempdir().ok()?;
+        Self::start_in(tempfile::tempdir().ok()?, options)
+    }
+
+    /// The same in the folder of one that has ended.
+    pub fn start_in(folder: tempfile::TempDir, options: &[&str]) -> Option<Self> {
         let mut child = Command::new(sensor()?)
             .args(["run", "--alerts"])
-            .arg(state.path().join("alerts"))
+            .arg(folder.path().join("alerts"))
+            .arg("--state")
+            .arg(folder.path().join("state"))
             .arg("--socket")
-            .arg(state.path().join("socket"))
+            .arg(folder.path().join("socket"))
             .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -198,7 +204,7 @@ impl Sensor {
             child,
             messages,
             said: String::new(),
-            state,
+            folder: Some(folder),
         };
         while !sensor.said.contains("watches") {
             let read = sensor
@@ -212,7 +218,8 @@ impl Sensor {
 
     /// The path of a file in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.state.path().join(name)
+        let folder = self.folder.as_ref().expect("it has one until it ends");
+        folder.path().join(name)
     }
 
     /// Its process id.
@@ -293,7 +300,12 @@ impl Sensor {
     }
 
     /// Ends it by a signal and gives all that it said.
-    pub fn stop(mut self, signal: i32) -> String {
+    pub fn stop(self, signal: i32) -> String {
+        self.end(signal).1
+    }
+
+    /// The same, and gives its folder for the next one. SIGKILL ends it badly, all others are to end it well.
+    pub fn end(mut self, signal: i32) -> (tempfile::TempDir, String) {
         // SAFETY: sends a signal to a child that has not been waited for.
         unsafe { libc::kill(self.pid().cast_signed(), signal) };
         while self
@@ -302,8 +314,10 @@ impl Sensor {
             .is_ok_and(|read| read > 0)
         {}
         let status = self.child.wait().expect("it was started");
-        assert!(status.success(), "{status}: {}", self.said);
-        std::mem::take(&mut self.said)
+        let well = status.success() || signal == libc::SIGKILL;
+        assert!(well, "{status}: {}", self.said);
+        let folder = self.folder.take().expect("it ends once");
+        (folder, std::mem::take(&mut self.said))
     }
 }
 

@@ -113,6 +113,31 @@ pub(crate) fn last_stage() -> Alert<'static> {
     }
 }
 
+/// Ten minutes of a flood, of two rules and some more.
+pub(crate) fn held_back() -> HeldBack<'static> {
+    let of = |rule, count, example| HeldBackRule {
+        rule,
+        count,
+        example,
+    };
+    HeldBack {
+        time_ms: 1_767_225_900_000,
+        boot_ms: 86_700_000,
+        lasted_ms: 298_500,
+        count: 99_900,
+        rules: [
+            of(
+                RuleId::new("e9001ee6-2d00-4d2f-849e-b8b1fb05234c"),
+                99_000,
+                &b"dropper"[..],
+            ),
+            of(RuleId::Text("mine"), 890, b""),
+        ]
+        .into_iter()
+        .collect(),
+    }
+}
+
 /// A record of a loss, each figure another.
 pub(crate) fn health() -> Health {
     Health {

@@ -1,9 +1,10 @@
 //! Records on the wire: bounded, and without what can be told from the rest (see `docs/alert-format.md`).
 
 mod alert;
-mod fields;
+pub(crate) mod fields;
 mod header;
 mod health;
+mod held_back;
 mod rule;
 
 use super::{ANCESTORS, ARGS_LIMIT, PATH_LIMIT, Record, STAGES, TERMS, TEXT_LIMIT};
@@ -43,7 +44,8 @@ pub const MAX_ENCODED: usize = {
         + (1 + ANCESTORS * (U32 + bytes(TEXT_LIMIT)))
         + U32
         + (U8 + STAGES * (U32 + U64));
-    assert!(alert + U8 > MAX_HEADER_ENCODED && alert + U8 > MAX_RULE_ENCODED);
+    assert!(alert + U8 > MAX_RULE_ENCODED && MAX_RULE_ENCODED > MAX_HEADER_ENCODED);
+    assert!(alert + U8 > held_back::MAX_HELD_BACK_ENCODED);
     U8 + alert
 };
 
@@ -52,6 +54,7 @@ const HEADER: u32 = 0;
 const ALERT: u32 = 1;
 const RULE: u32 = 2;
 const HEALTH: u32 = 3;
+const HELD_BACK: u32 = 4;
 
 /// Writes a record to the beginning of `out`, as postcard would, what is longer than its limit cut. Gives its length; `None` if
 /// there is no room for it.
@@ -75,6 +78,10 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
         Record::Health(health) => {
             begin(HEALTH);
             health::put(&mut out, health);
+        }
+        Record::HeldBack(held) => {
+            begin(HELD_BACK);
+            held_back::put(&mut out, held);
         }
     }
     out.end()
@@ -115,6 +122,7 @@ pub fn decode(payload: &[u8]) -> Option<Record<'_>> {
         ALERT => Record::Alert(alert::take(&mut fields)),
         RULE => Record::Rule(rule::take(&mut fields)),
         HEALTH => Record::Health(health::take(&mut fields)),
+        HELD_BACK => Record::HeldBack(held_back::take(&mut fields)),
         _ => return None,
     };
     (!fields.failed).then_some(record)

@@ -125,7 +125,7 @@ fn known_word(out: &mut Sink<'_>, bytes: &[u8]) {
 
 /// One word, in quotes unless it is plain.
 #[inline(never)]
-fn word(out: &mut Sink<'_>, bytes: &[u8]) {
+pub(super) fn word(out: &mut Sink<'_>, bytes: &[u8]) {
     let directory = &[];
     let name = bytes;
     path_word(out, &Path { directory, name });

@@ -5,9 +5,9 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use crate::alert::samples::{demo, header, health, last_stage, least, rule};
+use crate::alert::samples::{demo, header, health, held_back, last_stage, least, rule};
 use crate::alert::{
-    ARGS_LIMIT, Header, NAME_LIMIT, PATH_LIMIT, REFERENCES_LIMIT, STREAM_VERSION, TEXT_LIMIT,
+    ARGS_LIMIT, Alert, Header, NAME_LIMIT, PATH_LIMIT, REFERENCES_LIMIT, STREAM_VERSION, TEXT_LIMIT,
 };
 
 fn frame(record: &Record<'_>) -> Vec<u8> {
@@ -75,6 +75,32 @@ fn the_demo_fits_its_budget() {
     check_round_trip(&Record::Alert(last_stage()), &Record::Alert(last_stage()));
     check_round_trip(&Record::Rule(rule()), &Record::Rule(rule()));
     check_round_trip(&Record::Health(health()), &Record::Health(health()));
+    check_round_trip(
+        &Record::HeldBack(held_back()),
+        &Record::HeldBack(held_back()),
+    );
+}
+
+#[test]
+fn a_glance_is_enough() {
+    for sequence in [0, 1, 127, 128, 255, 256, 65_536, u64::MAX >> 8, u64::MAX] {
+        let alert = Alert { sequence, ..demo() };
+        assert_eq!(
+            glance(&frame(&Record::Alert(alert))),
+            Glance::Alert(sequence)
+        );
+    }
+    assert_eq!(glance(&frame(&Record::Header(header()))), Glance::Header);
+    for other in [
+        Record::Rule(rule()),
+        Record::Health(health()),
+        Record::HeldBack(held_back()),
+    ] {
+        assert_eq!(glance(&frame(&other)), Glance::Other);
+    }
+    for nothing in [&[][..], &[0], &[0, 0], &[0, 1], &[0, 2, 0xFF], &[0xFF; 20]] {
+        assert!(matches!(glance(nothing), Glance::Header | Glance::Other));
+    }
 }
 
 /// The bytes in the document are what the encoder gives, and are read back. Set `UPDATE_GOLDEN`
@@ -102,6 +128,7 @@ fn the_document_is_right() {
         Record::Alert(least()),
         Record::Rule(rule()),
         Record::Alert(last_stage()),
+        Record::HeldBack(held_back()),
     ];
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         for record in &records {

@@ -1,7 +1,7 @@
 //! Records on standard output, and on standard error what is wrong with them.
 
-use peewit_core::alert::{Alert, Header, Record};
-use peewit_core::ecs::write_alert;
+use peewit_core::alert::{Alert, Header, HeldBack, Record};
+use peewit_core::ecs::{write_alert, write_held_back, write_held_back_text};
 use peewit_core::frame::Item;
 use peewit_core::pack::Pack;
 
@@ -64,7 +64,7 @@ impl Printer {
             } => {
                 let host = Host::of(header);
                 // Each file has one; only a start has a new time.
-                self.restarted |= !self.host.as_ref().is_some_and(|before| *before == host);
+                self.restarted |= self.host.as_ref().is_some_and(|before| *before != host);
                 self.host = Some(host);
             }
             Item::Record {
@@ -88,6 +88,14 @@ impl Printer {
                     show_health(&mut self.out, self.host.as_ref(), health, self.json, "; ");
                 }
             }
+            Item::Record {
+                record: Record::HeldBack(held),
+                ..
+            } => {
+                if self.seen + 1 >= self.from {
+                    self.held_back(held);
+                }
+            }
             Item::Unknown { offset, kind } => {
                 let mut line = place(file, base + *offset);
                 line.text("skipped: a record of a later version")
@@ -99,6 +107,18 @@ impl Printer {
                 line.text("skipped: no record").count(", bytes: ", *len);
             }
         }
+    }
+
+    #[inline(never)]
+    fn held_back(&mut self, held: &HeldBack<'_>) {
+        // Errors of `out` come with its flush.
+        let _ = if self.json {
+            let header = self.host.as_ref().map(Host::header);
+            write_held_back(&mut self.out, header.as_ref(), held)
+        } else {
+            write_held_back_text(&mut self.out, held)
+        };
+        self.out.bytes(b"\n");
     }
 
     fn alert(&mut self, alert: &Alert<'_>) {
@@ -135,7 +155,7 @@ impl Printer {
         let mut line = say("lost: ");
         line.count("alerts ", next).count(" to ", sequence - 1);
         if restarted {
-            line.text(", at most: the sensor had not ended by itself");
+            line.text(", at most: numbers are skipped when the sensor was killed");
         }
     }
 }

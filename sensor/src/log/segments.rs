@@ -36,7 +36,7 @@ fn folder(file: &Path) -> Result<crate::sys::Fd, Errno> {
 /// Brings the names of files to the disk.
 #[inline(never)]
 pub(super) fn sync_folder(file: &Path) -> Result<(), Errno> {
-    folder(file)?.sync()
+    folder(file)?.sync_names()
 }
 
 /// Which segments there are, and the first behind a number.

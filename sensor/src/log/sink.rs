@@ -10,15 +10,13 @@ use super::segments::{
     forget_consumed, last_number, remove_consumed, remove_oldest, segment, survey, sync_folder,
 };
 use super::{BEGUN, DROPPED, Path, RESUMED, SYNC_MS, Settings, Sync, UNWRITTEN, append, consumed};
+use crate::outlet::NOTE;
 use crate::store::Store;
 use crate::sys::{Errno, Fd, Identity, boot_ms, identity, identity_by, rename};
 use crate::text::say;
 
 /// How often a disk that takes nothing is tried again.
 const RETRY_MS: u64 = 1000;
-
-/// What a record begins with that is no frame: it is the store's.
-pub const NOTE: u8 = 1;
 
 /// The file that is written.
 #[derive(Debug)]
@@ -48,6 +46,8 @@ pub struct Log {
     newest: u64,
     /// What a sync could not bring to the disk, and so is written again, is still to be cut away: from here, of this file.
     cut: Option<(Identity, u64)>,
+    /// The store was told of alerts that were taken back.
+    ahead: bool,
     /// The last error that was told, while it lasts.
     failed: Option<Errno>,
     /// Alerts were given up since the log was last in order.
@@ -75,6 +75,7 @@ pub fn start(path: Path, settings: Settings, buffer: &mut [u8]) -> (Log, u64) {
         header_length: 0,
         newest: 0,
         cut: None,
+        ahead: false,
         failed: None,
         lost: false,
         dropping: false,
@@ -157,8 +158,7 @@ impl Log {
         buffer: &mut [u8],
     ) -> Result<(), Errno> {
         if record.first() == Some(&NOTE) {
-            self.note(record.get(1..).unwrap_or(&[]), store, buffer);
-            return Ok(());
+            return self.note(record.get(1..).unwrap_or(&[]), store, buffer);
         }
         match self.write(record, buffer) {
             Err(Errno::NO_SPACE | Errno::QUOTA) if self.make_room(buffer) => {
@@ -176,12 +176,18 @@ impl Log {
     }
 
     #[inline(never)]
-    fn note(&mut self, record: &[u8], store: &mut Option<Store>, buffer: &mut [u8]) {
+    fn note(
+        &mut self,
+        record: &[u8],
+        store: &mut Option<Store>,
+        buffer: &mut [u8],
+    ) -> Result<(), Errno> {
         if store.as_mut().is_some_and(|store| !store.note(record)) {
-            self.settle(store, buffer, true);
+            self.settle(store, buffer, true)?;
             // If there is still no room the term is new again after the next start.
             let _ = store.as_mut().map(|store| store.note(record));
         }
+        Ok(())
     }
 
     fn write(&mut self, frame: &[u8], buffer: &mut [u8]) -> Result<(), Errno> {
@@ -194,7 +200,7 @@ impl Log {
         let result = self.open()?.append(frame);
         if result.is_err() {
             // What was written before is to be durable all the same.
-            self.close(buffer);
+            let _ = self.close(buffer);
             return result;
         }
         if glance(frame) == Glance::Header
@@ -209,11 +215,7 @@ impl Log {
     /// Begins a new file, since the one in use would get as long as this.
     #[inline(never)]
     fn rotate(&mut self, length: u64, buffer: &mut [u8]) -> Result<(), Errno> {
-        self.close(buffer);
-        if !self.backlog.is_empty() {
-            // What was written had to be taken back.
-            return Err(self.failed.unwrap_or(Errno::NO_SPACE));
-        }
+        self.close(buffer)?;
         let survey = survey(&self.path, 0);
         self.newest = survey.last.max(self.newest) + 1;
         let renamed = segment(&self.path, self.newest)
@@ -263,7 +265,7 @@ impl Log {
         if let Some(current) = &self.current
             && identity_by(self.path.as_c_str()) != Ok(current.identity)
         {
-            self.close(buffer);
+            let _ = self.close(buffer);
         }
         while let Some(first) = self.backlog.first(record) {
             if let Err(error) = self.pass(first, store, buffer) {
@@ -274,7 +276,7 @@ impl Log {
         }
         if !self.backlog.is_empty() {
             // Only what is on the disk is forgotten here.
-            self.settle(store, buffer, true);
+            let _ = self.settle(store, buffer, true);
         }
         if self.current.is_some() && self.failed.take().is_some() {
             say("the alert log is written again");
@@ -283,7 +285,15 @@ impl Log {
     }
 
     /// Brings what was written to the disk if it is time to, or in any case (`now`), and what the store was told behind it.
-    pub fn settle(&mut self, store: &mut Option<Store>, buffer: &mut [u8], now: bool) {
+    ///
+    /// # Errors
+    /// Those of fdatasync(2): what was written has been taken back then.
+    pub fn settle(
+        &mut self,
+        store: &mut Option<Store>,
+        buffer: &mut [u8],
+        now: bool,
+    ) -> Result<(), Errno> {
         let unsynced = self
             .current
             .as_ref()
@@ -300,33 +310,39 @@ impl Log {
             }
         };
         if due && unsynced {
-            self.sync(buffer);
+            self.sync(buffer)?;
         }
+        self.ahead &= !self.backlog.is_empty();
         // A term may be known after a crash only if its alert is there.
         if due
-            && self.backlog.is_empty()
+            && !self.ahead
             && let Some(store) = store
         {
             store.commit(self.settings.sync != Sync::None);
         }
+        Ok(())
     }
 
+    /// Brings what was written to the disk, or takes it back.
     #[inline(never)]
-    fn sync(&mut self, buffer: &mut [u8]) {
-        if let Some(current) = &mut self.current {
-            self.next_sync_ms = 0;
-            match current.sync() {
-                Ok(()) => {
-                    current.synced = current.length;
-                    current.unsynced = 0;
-                    self.backlog.release();
-                }
-                Err(error) => {
-                    self.take_back(buffer);
-                    self.failed(error);
-                }
+    fn sync(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        self.next_sync_ms = 0;
+        let result = current.sync();
+        match result {
+            Ok(()) => {
+                current.synced = current.length;
+                current.unsynced = 0;
+                self.backlog.release();
+            }
+            Err(error) => {
+                self.take_back(buffer);
+                self.failed(error);
             }
         }
+        result
     }
 
     /// What was written since the last sync may never get to the disk, and the next sync would not say so: it is written anew.
@@ -355,6 +371,7 @@ impl Log {
             self.keep(frame);
             at += frame.len() as u64;
         }
+        self.ahead = true;
         UNWRITTEN.fetch_add(missing, Ordering::Relaxed);
         self.lost |= missing > 0;
         if current.fd.truncate(current.synced).is_err() {
@@ -363,11 +380,14 @@ impl Log {
     }
 
     /// Lets go of the file.
-    fn close(&mut self, buffer: &mut [u8]) {
-        if self.settings.sync != Sync::None {
-            self.sync(buffer);
-        }
+    fn close(&mut self, buffer: &mut [u8]) -> Result<(), Errno> {
+        let result = if self.settings.sync == Sync::None {
+            Ok(())
+        } else {
+            self.sync(buffer)
+        };
         self.current = None;
+        result
     }
 
     /// In how many milliseconds there is something to do at the latest.
@@ -389,7 +409,7 @@ impl Log {
     #[inline(never)]
     pub fn finish(&mut self, store: &mut Option<Store>, record: &mut [u8], buffer: &mut [u8]) {
         self.look(store, record, buffer);
-        self.settle(store, buffer, true);
+        let _ = self.settle(store, buffer, true);
         while let Some(first) = self.backlog.first(record) {
             lose(first);
             self.backlog.advance(first.len());

@@ -149,7 +149,7 @@ impl Scene {
     fn take(&mut self, record: &[u8]) {
         self.log.look(&mut None, &mut self.record, &mut self.buffer);
         self.log.take(record, &mut None, &mut self.buffer);
-        self.log.settle(&mut None, &mut self.buffer, false);
+        self.log.settle(&mut None, &mut self.buffer, false).unwrap();
     }
 
     fn alerts(&mut self, numbers: core::ops::RangeInclusive<u64>) {
@@ -192,8 +192,12 @@ impl Drop for Scene {
     }
 }
 
+/// For tests that look at what was dropped by all.
+static DROPPING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[test]
 fn full_files_become_segments_and_the_oldest_goes_first() {
+    let _turn = DROPPING.lock();
     let mut scene = Scene::new("rotate", SMALL);
     let header = 30;
     // So many go into a file.
@@ -262,6 +266,7 @@ fn one_file_and_none_beside_it() {
         sync: Sync::None,
         ..SMALL
     };
+    let _turn = DROPPING.lock();
     let mut scene = Scene::new("one", settings);
     scene.alerts(1..=100);
     assert_eq!(survey(&scene.file, 0).count, 0);

@@ -3,12 +3,14 @@
 use peewit_core::alert::Record;
 
 use super::{Error, figure};
+use crate::age;
 use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log::{self, Settings, Sync};
 use crate::ring::{Consumer, Producer, Ring};
 use crate::state::STATE;
+use crate::store::{self, Store};
 use crate::sys::{
     CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow, is_terminal, pin,
     random, start,
@@ -20,6 +22,41 @@ const ALERT_QUEUE: usize = 16 << 10;
 /// Room for events on their way to the writer.
 const EVENT_QUEUE: usize = 4 << 20;
 
+/// Opens the state, and takes what it says of terms into the table. The demo has none of its own accord: its terms are to be new.
+///
+/// # Errors
+/// Those of getrandom(2) and mmap(2), and if `--learning` is no number.
+#[inline(never)]
+pub(super) fn open_store(options: &Options, me: ThreadId) -> Result<Option<Store>, Error> {
+    let path = match options.value(Name::State) {
+        None if options.has(Name::Demo) => None,
+        path => Some(path.unwrap_or(store::DEFAULT)),
+    };
+    let learning = options
+        .value(Name::Learning)
+        .map(|_| figure(options, Name::Learning, 0))
+        .transpose()?;
+    let store = match path {
+        Some(path) => Store::open(path, me)?,
+        None => None,
+    };
+    let mut state = STATE.lock(me);
+    match &store {
+        Some(store) => state.outlet.set_key(store.key()),
+        None => {
+            let mut key = [0; 16];
+            random(&mut key)?;
+            state.outlet.set_key(key);
+        }
+    }
+    if path.is_some() {
+        let learning = learning.map(|seconds| seconds.saturating_mul(1000));
+        state.outlet.learn(learning);
+    }
+    age::look();
+    Ok(store)
+}
+
 /// Opens the log, makes the queues, and starts the writer.
 #[inline(never)]
 pub(super) fn start_writer(
@@ -27,6 +64,7 @@ pub(super) fn start_writer(
     stage: Option<&Stage>,
     host: &Host,
     events: Option<Fd>,
+    store: Option<Store>,
     me: ThreadId,
 ) -> Result<(), Error> {
     static ALERTS: Once<Ring> = Once::new();
@@ -37,8 +75,6 @@ pub(super) fn start_writer(
         let (input, output) = queue(&EVENTS, EVENT_QUEUE)?;
         (events_in, events_out, buffer) = (Some(input), Some(output), writer::EVENT_BUFFER);
     }
-    let mut key = [0; 16];
-    random(&mut key)?;
     let path = match (options.value(Name::Alerts), stage) {
         (None, Some(stage)) => stage.log(),
         (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
@@ -46,7 +82,9 @@ pub(super) fn start_writer(
     let settings = settings(options, stage)?;
     let mut state = STATE.lock(me);
     let (log, sequence) = log::start(path, settings, state.outlet.frame());
-    state.outlet.open(key, sequence, alerts_in, events_in);
+    // After a crash some numbers are left out: whether they were used is not known.
+    let sequence = sequence.max(store.as_ref().map_or(0, Store::reserved));
+    state.outlet.open(sequence, alerts_in, events_in);
     // The first record of the stream.
     state.outlet.tell(&Record::Header(host.header()));
     drop(state);
@@ -55,7 +93,7 @@ pub(super) fn start_writer(
         alerts,
         events: events_out,
         log: Mapping::place(log)?,
-        store: None,
+        store,
         events_file: events,
         show,
     });

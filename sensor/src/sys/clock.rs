@@ -2,6 +2,8 @@
 
 use core::ffi::c_int;
 
+use super::Errno;
+
 /// Milliseconds since 1970 UTC.
 pub fn real_ms() -> u64 {
     milliseconds(libc::CLOCK_REALTIME)
@@ -10,6 +12,29 @@ pub fn real_ms() -> u64 {
 /// Milliseconds since the kernel started, time asleep included: never set, never jumps.
 pub fn boot_ms() -> u64 {
     milliseconds(libc::CLOCK_BOOTTIME)
+}
+
+/// Whether the wall clock is known to be right: the kernel was told so by who keeps it (adjtimex(2)).
+pub fn is_synchronised() -> bool {
+    /// What the call gives if it is not.
+    const TIME_ERROR: usize = 5;
+    // struct timex, at most 208 bytes. All zero: nothing is to be changed.
+    let mut time = [0u64; 32];
+    #[cfg(target_pointer_width = "32")]
+    {
+        /// `clock_adjtime64` has the same number on every 32-bit architecture; since 5.1.
+        const CLOCK_ADJTIME64: libc::c_long = 405;
+        // SAFETY: there is room for what the kernel writes.
+        let result = Errno::check(unsafe {
+            libc::syscall(CLOCK_ADJTIME64, libc::CLOCK_REALTIME, time.as_mut_ptr())
+        });
+        if let Ok(state) = result {
+            return state != TIME_ERROR;
+        }
+    }
+    // SAFETY: there is room for what the kernel writes.
+    let result = Errno::check(unsafe { libc::syscall(libc::SYS_adjtimex, time.as_mut_ptr()) });
+    result.is_ok_and(|state| state != TIME_ERROR)
 }
 
 /// Nanoseconds on the clock that records of perf carry here.

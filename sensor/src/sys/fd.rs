@@ -177,6 +177,24 @@ impl Fd {
         self.seek(offset, libc::SEEK_SET).map(drop)
     }
 
+    /// Waits until the names in a directory are on the disk. fdatasync(2) may leave out those of a rename.
+    ///
+    /// # Errors
+    /// Those of fsync(2).
+    pub fn sync_names(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::fsync(self.0) }).map(drop)
+    }
+
+    /// Keeps others from locking the same file, for as long as this one is open.
+    ///
+    /// # Errors
+    /// [`Errno::AGAIN`] if somebody else has it locked.
+    pub fn lock(&self) -> Result<(), Errno> {
+        // SAFETY: no memory is involved.
+        Errno::check(unsafe { libc::flock(self.0, libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+    }
+
     fn seek(&self, offset: i64, whence: c_int) -> Result<u64, Errno> {
         // SAFETY: no memory is involved.
         let place = unsafe { libc::lseek64(self.0, offset, whence) };

@@ -7,13 +7,13 @@ use crate::utf8;
 
 /// Takes one field after the other. One that fails gives an empty value, and so does each after it; it is asked once, at the
 /// end, whether any did.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
-    pub(super) failed: bool,
+    pub(crate) failed: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
             failed: false,
@@ -21,7 +21,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether the record ends here.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
@@ -43,12 +43,12 @@ impl<'a> Fields<'a> {
 
     /// One byte as it is.
     #[inline(never)]
-    pub(super) fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or(0)
     }
 
     /// So many bytes as they are.
-    pub(super) fn array<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
         self.take(N).first_chunk().copied().unwrap_or([0; N])
     }
 
@@ -73,27 +73,27 @@ impl<'a> Fields<'a> {
         0
     }
 
-    pub(super) fn u16(&mut self) -> u16 {
+    pub(crate) fn u16(&mut self) -> u16 {
         self.varint(16) as u16
     }
 
-    pub(super) fn u32(&mut self) -> u32 {
+    pub(crate) fn u32(&mut self) -> u32 {
         self.varint(32) as u32
     }
 
-    pub(super) fn u64(&mut self) -> u64 {
+    pub(crate) fn u64(&mut self) -> u64 {
         self.varint(64)
     }
 
     /// Zigzag: 0, -1, 1, -2 are 0, 1, 2, 3.
     #[inline(never)]
-    pub(super) fn i32(&mut self) -> i32 {
+    pub(crate) fn i32(&mut self) -> i32 {
         let number = self.u32();
         (number >> 1 ^ (number & 1).wrapping_neg()).cast_signed()
     }
 
     #[inline(never)]
-    pub(super) fn bytes(&mut self) -> &'a [u8] {
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
         match usize::try_from(self.u32()) {
             Ok(length) => self.take(length),
             Err(_) => {
@@ -104,13 +104,13 @@ impl<'a> Fields<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn text(&mut self) -> &'a str {
+    pub(crate) fn text(&mut self) -> &'a str {
         let text = utf8(self.bytes());
         self.required(text)
     }
 
     /// Whether there is what an option stands for.
-    pub(super) fn some(&mut self) -> bool {
+    pub(crate) fn some(&mut self) -> bool {
         let some = self.byte();
         if some > 1 {
             self.fail();
@@ -119,22 +119,22 @@ impl<'a> Fields<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn optional_bytes(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn optional_bytes(&mut self) -> Option<&'a [u8]> {
         self.some().then(|| self.bytes())
     }
 
-    pub(super) fn optional_u32(&mut self) -> Option<u32> {
+    pub(crate) fn optional_u32(&mut self) -> Option<u32> {
         self.some().then(|| self.u32())
     }
 
     /// What there has to be, an empty value if it is not.
-    pub(super) fn required<T: Default>(&mut self, value: Option<T>) -> T {
+    pub(crate) fn required<T: Default>(&mut self, value: Option<T>) -> T {
         self.failed |= value.is_none();
         value.unwrap_or_default()
     }
 
     /// A case by its number.
-    pub(super) fn variant<T: Copy, const N: usize>(&mut self, all: &[T; N]) -> T {
+    pub(crate) fn variant<T: Copy, const N: usize>(&mut self, all: &[T; N]) -> T {
         const { assert!(N > 0) };
         *all.get(self.choice(N)).unwrap_or(&all[0])
     }
@@ -152,15 +152,15 @@ impl<'a> Fields<'a> {
 }
 
 /// Puts one field behind the other. What there is no room for is only counted.
-pub(super) struct Out<'o> {
+pub(crate) struct Out<'o> {
     out: &'o mut [u8],
     length: usize,
     /// Something was longer than its limit.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 impl<'o> Out<'o> {
-    pub(super) const fn new(out: &'o mut [u8]) -> Self {
+    pub(crate) const fn new(out: &'o mut [u8]) -> Self {
         Self {
             out,
             length: 0,
@@ -169,13 +169,13 @@ impl<'o> Out<'o> {
     }
 
     /// How many bytes were put; `None` if there was no room for all.
-    pub(super) fn end(self) -> Option<usize> {
+    pub(crate) fn end(self) -> Option<usize> {
         Some(self.length).filter(|length| *length <= self.out.len())
     }
 
     /// Bytes as they are.
     #[inline(never)]
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         let end = self.length.saturating_add(bytes.len());
         if let Some(place) = self.out.get_mut(self.length..end) {
             place.copy_from_slice(bytes);
@@ -184,12 +184,12 @@ impl<'o> Out<'o> {
     }
 
     #[inline(never)]
-    pub(super) fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         self.raw(&[byte]);
     }
 
     #[inline(never)]
-    pub(super) fn number(&mut self, number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
         let mut rest = number;
         while rest >= 0x80 {
             self.byte(rest as u8 | 0x80);
@@ -198,18 +198,18 @@ impl<'o> Out<'o> {
         self.byte(rest as u8);
     }
 
-    pub(super) fn i32(&mut self, number: i32) {
+    pub(crate) fn i32(&mut self, number: i32) {
         self.number((number << 1 ^ number >> 31).cast_unsigned().into());
     }
 
     #[inline(never)]
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.raw(bytes);
     }
 
     #[inline(never)]
-    pub(super) fn optional_bytes(&mut self, bytes: Option<&[u8]>) {
+    pub(crate) fn optional_bytes(&mut self, bytes: Option<&[u8]>) {
         self.byte(bytes.is_some().into());
         if let Some(bytes) = bytes {
             self.bytes(bytes);
@@ -218,7 +218,7 @@ impl<'o> Out<'o> {
 
     /// A text, cut to its limit.
     #[inline(never)]
-    pub(super) fn text(&mut self, text: &str, limit: usize) {
+    pub(crate) fn text(&mut self, text: &str, limit: usize) {
         let kept = cut_text(text, limit);
         self.cut |= kept.len() < text.len();
         self.bytes(kept.as_bytes());
@@ -226,7 +226,7 @@ impl<'o> Out<'o> {
 
     /// The first `limit` bytes, and whether there are more is kept in mind.
     #[inline(never)]
-    pub(super) fn cut<'a>(&mut self, bytes: &'a [u8], limit: usize) -> &'a [u8] {
+    pub(crate) fn cut<'a>(&mut self, bytes: &'a [u8], limit: usize) -> &'a [u8] {
         let kept = bytes.get(..limit).unwrap_or(bytes);
         self.cut |= kept.len() < bytes.len();
         kept
@@ -234,7 +234,7 @@ impl<'o> Out<'o> {
 
     /// The same of a path, each piece on its own.
     #[inline(never)]
-    pub(super) fn cut_path<'a>(&mut self, path: &Path<'a>) -> Path<'a> {
+    pub(crate) fn cut_path<'a>(&mut self, path: &Path<'a>) -> Path<'a> {
         let directory = cut_directory(path.directory, PATH_LIMIT);
         self.cut |= directory.len() < path.directory.len();
         Path {
@@ -244,7 +244,7 @@ impl<'o> Out<'o> {
     }
 
     #[inline(never)]
-    pub(super) fn optional_number(&mut self, number: Option<u32>) {
+    pub(crate) fn optional_number(&mut self, number: Option<u32>) {
         self.byte(number.is_some().into());
         if let Some(number) = number {
             self.number(number.into());
