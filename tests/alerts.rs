@@ -659,3 +659,73 @@ fn a_disk_that_fails_to_sync() {
     disk.mount_again();
     assert_eq!(read(&log, &[]).numbers(), (1..=150).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_flood_is_held_back_and_counted() {
+    let _turn = alone();
+    let Some(flood) = Flood::new() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("alerts.log");
+    let Some(sensor) = flood.sensor(&log, &["--rate-limit", "20/3"]) else {
+        return;
+    };
+    let memory = sensor.memory("Anonymous:");
+    flood.attack.shell("$X/storm 3000 $X/nop");
+    until(|| counted(&sensor.status(), "execs") >= 3000);
+    let status = sensor.status();
+    let (sent, held) = (counted(&status, "alerts"), counted(&status, "held_back"));
+    assert_eq!(sent + held, 3000);
+    assert!((20..=100).contains(&sent), "{sent}");
+    let after = sensor.memory("Anonymous:");
+    assert!(after < memory + 48, "{memory} KiB, then {after}");
+    // The period ends, with and without another alert.
+    let told = |read: &Read| -> u64 {
+        read.kind("metric")
+            .map(|record| record["peewit.held_back.count"].as_u64().expect("a number"))
+            .sum()
+    };
+    until(|| told(&read(&log, &[])) == held);
+    let whole = read(&log, &[]);
+    assert_eq!(whole.numbers(), (1..=sent).collect::<Vec<_>>());
+    assert_eq!(whole.complaints, "");
+    let last = whole.kind("metric").last().expect("it was told");
+    let rules = &last["peewit.held_back.rules"];
+    assert_eq!(rules[0]["id"], "0badcafe-0000-4000-8000-000000000001");
+    assert_eq!(rules[0]["example"], "nop");
+    assert_eq!(rules[0]["count"], last["peewit.held_back.count"]);
+    // An end does not wait for the period's.
+    let storm = "$X/storm 100 $X/nop";
+    flood.attack.shell(storm);
+    until(|| counted(&sensor.status(), "execs") >= 3100);
+    let status = sensor.status();
+    let (sent, held) = (counted(&status, "alerts"), counted(&status, "held_back"));
+    assert_eq!(sent + held, 3100);
+    let said = sensor.stop(libc::SIGTERM);
+    assert!(said.contains(&format!("held_back: {held}")), "{said}");
+    assert_eq!(told(&read(&log, &[])), held);
+    let text = Command::new(peewit_tests::sensor().expect("it is built"))
+        .arg("alerts")
+        .arg(&log)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8(text.stdout).expect("UTF-8");
+    let line = text.lines().rfind(|line| line.contains(" held back: "));
+    assert!(
+        line.is_some_and(|line| line.contains(" (last: nop)")),
+        "{text}"
+    );
+    for limit in ["5", "5/0", "0/5", "5/5/5", "/5", "x"] {
+        let output = Command::new(peewit_tests::sensor().expect("it is built"))
+            .args(["run", "--rate-limit", limit, "--alerts"])
+            .arg(folder.path().join("other"))
+            .arg("--state")
+            .arg(folder.path().join("state"))
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{limit}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            format!("peewit: what is this? {limit}\n")
+        );
+    }
+}

@@ -93,7 +93,7 @@ impl Keeper {
             table.images_lost,
             state.outlet.terms_forgotten(),
             self.canaries_missed,
-            0,
+            state.outlet.rate.total,
             0,
             DROPPED.load(Ordering::Relaxed),
             terms as u64,
@@ -125,13 +125,25 @@ impl Keeper {
         let health = self.health(reason, me);
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
+        self.tell_held_back(reason == Reason::Stop, me);
         STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }
 
+    /// Tells what the rate limit held back, if its period is over, or in any case (`now`).
+    fn tell_held_back(&self, now: bool, me: ThreadId) {
+        let mut state = STATE.lock(me);
+        if (now || state.outlet.rate.is_due(boot_ms()))
+            && state.outlet.tell_held_back(&self.sensor.engine.pack())
+        {
+            self.sensor.writer.ring();
+        }
+    }
+
     /// Tells it if it is time to, or if something was lost since. Losses that follow each other closely are told together.
     pub fn look(&mut self, me: ThreadId) {
+        self.tell_held_back(false, me);
         let health = self.health(Reason::Loss, me);
         // What was told while the log could not be written may be lost with the alerts.
         let resumed = RESUMED.swap(false, Ordering::Relaxed);

@@ -28,6 +28,7 @@ pub mod outlet;
 pub mod problem;
 pub mod proc;
 pub mod queue;
+pub mod rate;
 pub mod ring;
 pub mod roots;
 pub mod rule_book;

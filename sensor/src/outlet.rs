@@ -20,6 +20,7 @@ use crate::age;
 use crate::judge::{Rules, length};
 use crate::log::BEGUN;
 use crate::queue;
+use crate::rate::Rate;
 use crate::ring::Producer;
 use crate::subject::{Parent, Subject};
 use crate::sys::{boot_ms, real_ms};
@@ -87,6 +88,8 @@ pub struct Outlet {
     alerts: Option<Producer>,
     events: Option<Producer>,
     frame: [u8; MAX_FRAME],
+    /// How many alerts there may be.
+    pub rate: Rate,
     /// Alerts for which the queue had no room.
     pub alerts_lost: u64,
     /// The same of events.
@@ -107,6 +110,7 @@ impl Outlet {
             alerts: None,
             events: None,
             frame: [0; MAX_FRAME],
+            rate: Rate::new(),
             alerts_lost: 0,
             events_lost: 0,
         }
@@ -215,7 +219,13 @@ impl Outlet {
                     complete
                 }
             };
-            if raise {
+            if !raise {
+                return;
+            }
+            if self.rate.is_due(now) {
+                self.tell_held_back(&engine.pack());
+            }
+            if self.rate.admits(now) {
                 // If there is no room for it the number is used up: whoever reads the log sees that one is missing.
                 self.sequence += 1;
                 let found = Found {
@@ -230,6 +240,14 @@ impl Outlet {
                     self.keep(key, held.id.as_bytes(), values, sent);
                 }
                 raised += 1;
+            } else {
+                let name = || subject.executable.map_or(&b""[..], base_name);
+                let about = terms.first().copied().unwrap_or_else(name);
+                self.rate.hold(held.index, about, now, real_ms());
+                if let Purpose::NewTerms { .. } = held.purpose {
+                    // Nobody was told of it.
+                    self.terms.forget(key);
+                }
             }
         };
         if held.keys.is_empty() {
@@ -329,12 +347,20 @@ impl Outlet {
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.
-    #[inline(never)]
     fn push(&mut self, record: &Record<'_>) -> bool {
-        match (frame::encode(record, &mut self.frame), &mut self.alerts) {
-            (Ok(frame), Some(alerts)) => alerts.push(frame).is_ok(),
-            _ => false,
+        push(record, &mut self.frame, &mut self.alerts)
+    }
+
+    /// Tells what was held back, if anything: when its period is over, and at an end. Gives whether it did.
+    #[inline(never)]
+    pub fn tell_held_back(&mut self, pack: &pack::Pack<'_>) -> bool {
+        let record = self.rate.record(pack).map(Record::HeldBack);
+        // Without room for it, it is told later.
+        let told = record.is_some_and(|record| push(&record, &mut self.frame, &mut self.alerts));
+        if told {
+            self.rate.told();
         }
+        told
     }
 
     /// Hands a record that is no alert to the writer.
@@ -362,6 +388,14 @@ impl Outlet {
             self.events_lost += 1;
         }
         events.is_filling()
+    }
+}
+
+#[inline(never)]
+fn push(record: &Record<'_>, buffer: &mut [u8], alerts: &mut Option<Producer>) -> bool {
+    match (frame::encode(record, buffer), alerts) {
+        (Ok(frame), Some(alerts)) => alerts.push(frame).is_ok(),
+        _ => false,
     }
 }
 
@@ -487,6 +521,106 @@ pub(crate) mod tests {
         ] {
             assert_eq!(of(args, cut), expected, "{args:?} {cut}");
         }
+    }
+
+    /// A flood of new terms, and then one of alerts: each is sent or counted as held back, and what was learned before stays known.
+    #[test]
+    fn a_flood_is_held_back_and_counted_exactly() {
+        use crate::late::Late;
+        use crate::proc::Proc;
+        use crate::ring::Ring;
+        use core::sync::atomic::AtomicU8;
+        use peewit_core::frame::{Frames, Item};
+        use std::boxed::Box;
+
+        static BYTES: [AtomicU8; 16 << 10] = [const { AtomicU8::new(0) }; 16 << 10];
+        static RING: Ring = Ring::new(&BYTES);
+        let (alerts, mut writer) = RING.ends();
+        let engine = Engine::new(
+            crate::rules::built_in().unwrap(),
+            peewit_core::engine::Limits::Device,
+        );
+        let new_terms = |rule: &pack::Rule<'_>| matches!(rule.purpose, Purpose::NewTerms { .. });
+        let seed = engine.pack().rules().find(new_terms).unwrap().index;
+        let (proc, lineage) = (Proc::open().unwrap(), Box::new(Table::new()));
+        let mut outlet = Box::new(Outlet::new());
+        outlet.open(0, alerts, None);
+        outlet.rate.limit(100, 1);
+        let raise = |outlet: &mut Outlet, parent: &str| {
+            let subject = Subject {
+                action: Action::Exec,
+                pid: 7,
+                parent_pid: 4,
+                executable: Some(b"/tmp/x/implant"),
+                args: Some(b"implant\0id\0"),
+                parent: Parent::Named(Some(parent.as_bytes())),
+                exit_code: None,
+                host_id: "h",
+                late: Late::new(&proc, &mut []),
+            };
+            let beside = Beside {
+                tid: 7,
+                args_len: 11,
+                flags: Flags::NONE,
+                matched: None,
+            };
+            u64::from(outlet.matched(&engine, seed, &subject, &lineage, &beside))
+        };
+        let (mut buffer, mut scratch) = ([0; MAX_FRAME], [0; MAX_FRAME]);
+        let (mut sent, mut told) = (0, 0);
+        let mut drain = |sent: &mut u64, told: &mut u64| {
+            while let Some(record) = writer.pop(&mut buffer) {
+                let mut rest = record;
+                match Frames::new(&mut scratch).next(&mut rest) {
+                    Some(Item::Record {
+                        record: Record::Alert(alert),
+                        ..
+                    }) => {
+                        *sent += 1;
+                        assert_eq!(alert.sequence, *sent);
+                    }
+                    Some(Item::Record {
+                        record: Record::HeldBack(held),
+                        ..
+                    }) => {
+                        *told += held.count;
+                        assert_eq!(held.rules.len(), 1);
+                        assert_eq!(held.rules[0].count, held.count);
+                        assert!(held.rules[0].example.starts_with(b"t"));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        assert_eq!(raise(&mut outlet, "/usr/bin/veteran"), 1);
+        assert_eq!(raise(&mut outlet, "/usr/bin/veteran"), 0);
+        let mut raised = 1;
+        for number in 0..100_000 {
+            raised += raise(&mut outlet, &std::format!("/tmp/t{number}"));
+            drain(&mut sent, &mut told);
+        }
+        // The same ones again: those that were held back are new still.
+        let start = std::time::Instant::now();
+        for number in 0..100_000u32 {
+            raised += raise(&mut outlet, &std::format!("/tmp/t{}", 1000 + number % 5000));
+            drain(&mut sent, &mut told);
+            // Ten thousand a second, or what the machine can do.
+            let due = std::time::Duration::from_micros(u64::from(number) * 100 / 4);
+            if let Some(early) = due.checked_sub(start.elapsed()) {
+                std::thread::sleep(early);
+            }
+        }
+        assert_eq!(raise(&mut outlet, "/usr/bin/veteran"), 0);
+        outlet.tell_held_back(&engine.pack());
+        drain(&mut sent, &mut told);
+        assert_eq!(sent, raised);
+        assert_eq!(outlet.alerts_lost, 0);
+        assert_eq!(told, outlet.rate.total);
+        let seconds = start.elapsed().as_secs() + 60;
+        assert!(raised >= 200 && raised < 100 * seconds, "{raised}");
+        // Terms that were sent in the second round had been known as far as the table holds them.
+        let known = 200_001 - sent - told;
+        assert!(known < 100_000, "{known}");
     }
 
     /// An alert with this number.

@@ -8,6 +8,7 @@ use crate::cli::{Name, Options};
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log::{self, Settings, Sync};
+use crate::rate;
 use crate::ring::{Consumer, Producer, Ring};
 use crate::state::STATE;
 use crate::store::{self, Store};
@@ -15,6 +16,7 @@ use crate::sys::{
     CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow, is_terminal, pin,
     random, start,
 };
+use crate::text::number;
 use crate::writer::{self, WRITER, Writer};
 
 /// Room for alerts on their way to the writer: more than a hundred of the usual ones.
@@ -80,11 +82,13 @@ pub(super) fn start_writer(
         (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
     }?;
     let settings = settings(options, stage)?;
+    let (alerts_at_most, seconds) = rate(options)?;
     let mut state = STATE.lock(me);
     let (log, sequence) = log::start(path, settings, state.outlet.frame());
     // After a crash some numbers are left out: whether they were used is not known.
     let sequence = sequence.max(store.as_ref().map_or(0, Store::reserved));
     state.outlet.open(sequence, alerts_in, events_in);
+    state.outlet.rate.limit(alerts_at_most, seconds);
     // The first record of the stream.
     state.outlet.tell(&Record::Header(host.header()));
     drop(state);
@@ -98,6 +102,20 @@ pub(super) fn start_writer(
         show,
     });
     start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand).map_err(Error::Start)
+}
+
+/// How many alerts there may be, in how many seconds.
+#[inline(never)]
+fn rate(options: &Options) -> Result<(u64, u64), Error> {
+    let Some(text) = options.value(Name::RateLimit) else {
+        return Ok(rate::DEFAULT);
+    };
+    let mut numbers = text.to_bytes().split(|&byte| byte == b'/').map(number);
+    match (numbers.next().flatten(), numbers.next(), numbers.next()) {
+        (Some(0), None, _) => Ok((0, 0)),
+        (Some(alerts @ 1..), Some(Some(seconds @ 1..)), None) => Ok((alerts, seconds)),
+        _ => Err(Error::Option(Name::RateLimit)),
+    }
 }
 
 /// How the log is to be kept.
