@@ -3,15 +3,18 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use peewit_tests::{Attack, Sensor, alone, root};
 use tempfile::TempDir;
+
+const RULE: &str = "e9001ee6-2d00-4d2f-849e-b8b1fb05234c";
 
 /// Starts the attack under this name, and gives the terms of all alerts so far once `expected` are there and the sensor has
 /// seen all that came before.
 fn attack(attack: &Attack, sensor: &Sensor, name: &str, expected: usize) -> Vec<String> {
     fs::copy(attack.path("dropper"), attack.path(name)).expect("a name of its own");
-    attack.shell(&format!("$X/{name} $X/implant id"));
+    attack.shell(&format!("\"$X\"/'{name}' $X/implant id"));
     // A term that is new each time: when its alert is there, so are all before it.
     let mark = format!("mark-{expected}-{}", sensor.pid());
     fs::copy(attack.path("dropper"), attack.path(&mark)).expect("a name of its own");
@@ -164,5 +167,145 @@ fn without_a_place_for_it_detection_goes_on() {
     let sensor = Sensor::start_in(folder, &[]).expect("it starts");
     let terms = attack(&programs, &sensor, "first", 3);
     assert_eq!(terms.iter().filter(|term| *term == "first").count(), 1);
+    sensor.stop(libc::SIGTERM);
+}
+
+/// Asks `peewit terms`. Gives its exit status, and what it printed and said.
+fn terms(sensor: &Sensor, words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(peewit_tests::sensor().expect("it is built"))
+        .arg("terms")
+        .args(words)
+        .arg("--state")
+        .arg(sensor.path("state"))
+        .arg("--socket")
+        .arg(sensor.path("socket"))
+        .output()
+        .expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("ASCII");
+    let status = output.status.code().expect("it ends");
+    (status, text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn terms_can_be_taken_along_added_and_forgotten() {
+    let _turn = alone();
+    let Some((programs, folder)) = setting() else {
+        return;
+    };
+    let file = folder.path().join("terms").display().to_string();
+    let sensor = Sensor::start_in(folder, &[]).expect("it starts");
+    attack(&programs, &sensor, "back\\slash", 1);
+    let (status, exported, said) = terms(&sensor, &["export"]);
+    assert_eq!((status, said.as_str()), (0, ""));
+    let mark = format!("mark-1-{}", sensor.pid());
+    assert_eq!(exported, format!("{RULE}\tback\\\\slash\n{RULE}\t{mark}\n"));
+    let (_, listed, _) = terms(&sensor, &["list"]);
+    let line = listed.lines().next().expect("a term");
+    let (age, rest) = line.split_once(" s ago\t").expect("its age");
+    assert!(age.parse::<u32>().is_ok_and(|age| age < 60), "{listed}");
+    assert_eq!(rest, format!("once\t{RULE}\tback\\\\slash"));
+
+    // Added: no alert.
+    fs::write(&file, format!("# known\n\n{RULE}\tthird\n{RULE}\tfourth\n")).expect("a file");
+    let (status, _, said) = terms(&sensor, &["import", &file]);
+    assert_eq!((status, said.as_str()), (0, "peewit: terms known now: 2\n"));
+    let names = attack(&programs, &sensor, "third", 2);
+    assert!(!names.contains(&"third".to_string()), "{names:?}");
+    // Forgotten: an alert again.
+    assert_eq!(terms(&sensor, &["forget", RULE, "third"]).0, 0);
+    let (status, _, said) = terms(&sensor, &["forget", RULE, "never"]);
+    assert_eq!((status, said.as_str()), (1, "peewit: it was not known\n"));
+    let names = attack(&programs, &sensor, "third", 4);
+    assert!(names.contains(&"third".to_string()), "{names:?}");
+    assert_eq!(terms(&sensor, &["forget", RULE, "fourth"]).0, 0);
+    let (_, exported, _) = terms(&sensor, &["export"]);
+    assert!(
+        exported.contains("\tthird\n") && !exported.contains("fourth"),
+        "{exported}"
+    );
+
+    // Not a part of a file that is not right.
+    fs::write(&file, format!("{RULE}\tfifth\n{RULE}\tsi\\xth\n")).expect("a file");
+    let (status, _, said) = terms(&sensor, &["import", &file]);
+    let place = format!("peewit: {file}:2:{}: no term: ", RULE.len() + 4);
+    assert!(status == 1 && said.starts_with(&place), "{said}");
+    let (_, exported, _) = terms(&sensor, &["export"]);
+    assert!(!exported.contains("fifth"), "{exported}");
+
+    // What is exported is what another one can be given; forgotten and added ones are so after a restart too.
+    let (folder, _) = sensor.end(libc::SIGKILL);
+    let sensor = Sensor::start_in(folder, &[]).expect("it starts");
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(String::from).collect();
+        lines.sort();
+        lines
+    };
+    let (_, again, _) = terms(&sensor, &["export"]);
+    assert_eq!(sorted(&again), sorted(&exported));
+    fs::write(&file, &exported).expect("a file");
+    let other = Sensor::start(&["--baseline", &file]).expect("it starts");
+    let (_, again, _) = terms(&other, &["export"]);
+    assert_eq!(sorted(&again), sorted(&exported));
+    let (_, said) = other.end(libc::SIGTERM);
+    assert!(!said.contains("baseline"), "{said}");
+    let (status, _, said) = terms(&sensor, &["export", "x"]);
+    assert!(status == 2 && said.contains("peewit --help"), "{said}");
+    let socket = sensor.path("socket").display().to_string();
+    sensor.stop(libc::SIGTERM);
+    let output = Command::new(peewit_tests::sensor().expect("it is built"))
+        .args(["terms", "forget", RULE, "x", "--socket", &socket])
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody answers"));
+}
+
+#[test]
+fn a_baseline_is_known_from_the_start() {
+    let _turn = alone();
+    let Some((programs, folder)) = setting() else {
+        return;
+    };
+    let file = folder.path().join("baseline");
+    let many: String = (0..400).map(|n| format!("{RULE}\tusual-{n}\n")).collect();
+    fs::write(&file, many).expect("a file");
+    let options = ["--baseline", &file.display().to_string()];
+    let sensor = Sensor::start_in(folder, &options).expect("it starts");
+    let names = attack(&programs, &sensor, "usual-399", 0);
+    assert!(names[0].starts_with("mark-"), "{names:?}");
+    let health = sensor.status();
+    assert_eq!(health["peewit.health.terms"], 401);
+    assert_eq!(health["peewit.health.terms_once"], 1);
+    let (folder, _) = sensor.end(libc::SIGTERM);
+
+    // A baseline that is not right is not used, and said so.
+    fs::write(&file, "usual\n").expect("a file");
+    let sensor = Sensor::start_in(folder, &options).expect("it starts");
+    let said = sensor.stop(libc::SIGTERM);
+    assert!(said.contains("baseline:1:6: no term"), "{said}");
+}
+
+/// Alerts of a young state say so, for as long as is wanted.
+#[test]
+fn learning_is_marked() {
+    let _turn = alone();
+    let Some((programs, folder)) = setting() else {
+        return;
+    };
+    let marks = |sensor: &Sensor| -> Vec<bool> {
+        let alerts = sensor.alerts();
+        let marks = alerts
+            .iter()
+            .map(|alert| alert["peewit.alert.learning"] == true);
+        marks.collect()
+    };
+    let sensor = Sensor::start_in(folder, &[]).expect("it starts");
+    attack(&programs, &sensor, "first", 1);
+    assert_eq!(marks(&sensor), [true, true]);
+    let (folder, _) = sensor.end(libc::SIGTERM);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let sensor = Sensor::start_in(folder, &["--learning", "1"]).expect("it starts");
+    attack(&programs, &sensor, "second", 3);
+    assert_eq!(marks(&sensor), [true, true, false, false]);
     sensor.stop(libc::SIGTERM);
 }

@@ -9,12 +9,14 @@
 //! `docs/state-format.md` has the details.
 
 mod clock;
+mod line;
 mod reader;
 mod record;
 mod saved;
 mod snapshot;
 
 pub use clock::{Clock, Off};
+pub use line::{Line, MAX_LINE, parse};
 pub use reader::Reader;
 pub use record::{Identity, MAX_RECORD, Record, TERM_LIMIT, Term, Values, encode};
 pub use saved::{Saved, restore};

@@ -11,7 +11,7 @@ use crate::sys::{
 };
 use crate::text::Out;
 use crate::texts::Text;
-use crate::{limits, log, source};
+use crate::{limits, log, source, store};
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -97,6 +97,7 @@ fn all(report: &mut Report, proc: &Proc) {
         report.line(Mark::Warn, "").long(Text::LittleLocked);
     }
     alert_log(report);
+    state(report);
 }
 
 /// A line for each source. One that works is enough, the first is the best.
@@ -147,6 +148,23 @@ pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
         }
     })?;
     Ok((seen, denied))
+}
+
+fn state(report: &mut Report) {
+    let tried = store::check(store::DEFAULT);
+    let mark = match tried {
+        Ok(()) => Mark::Fine,
+        Err(_) => Mark::Warn,
+    };
+    let line = report.line(mark, "state ");
+    line.printable(store::DEFAULT.to_bytes());
+    match tried {
+        Ok(()) => line.text(" can be written"),
+        Err(error) => line
+            .text(": ")
+            .error(error)
+            .text("; without it all is new after a restart; choose another with --state"),
+    };
 }
 
 fn alert_log(report: &mut Report) {

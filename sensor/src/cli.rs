@@ -5,10 +5,10 @@ use core::ffi::CStr;
 use crate::sys::{Args, STDOUT};
 use crate::text::{Out, say};
 use crate::texts::Text;
-use crate::{alerts, check, demo, run, status};
+use crate::{alerts, check, demo, run, status, terms};
 
 /// Exit status for a command line that makes no sense.
-const USAGE_ERROR: u8 = 2;
+pub const USAGE_ERROR: u8 = 2;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ enum Command {
     Check,
     Status,
     Alerts,
+    Terms,
     Help,
     Version,
     /// A part that the demo's programs play.
@@ -25,11 +26,12 @@ enum Command {
     Canary,
 }
 
-static COMMANDS: [(&str, Command); 6] = [
+static COMMANDS: [(&str, Command); 7] = [
     ("run", Command::Run),
     ("check", Command::Check),
     ("status", Command::Status),
     ("alerts", Command::Alerts),
+    ("terms", Command::Terms),
     ("demo-role", Command::Role),
     ("canary", Command::Canary),
 ];
@@ -90,8 +92,11 @@ pub enum Name {
 /// How many there are.
 const NAMES: usize = Name::Consumed as usize + 1;
 
+/// How many words there may be behind a command: `forget`, a rule and a term.
+pub const WORDS: usize = 2 + peewit_core::pack::MAX_TERM_FIELDS;
+
 /// How options are written, whose they are, and whether they have a value.
-static OPTIONS: [(&str, Command, Name, bool); 26] = [
+static OPTIONS: [(&str, Command, Name, bool); 28] = [
     ("--rules", Command::Run, Name::Rules, true),
     ("--alerts", Command::Run, Name::Alerts, true),
     ("--events", Command::Run, Name::Events, true),
@@ -124,16 +129,38 @@ static OPTIONS: [(&str, Command, Name, bool); 26] = [
     ("--json", Command::Alerts, Name::Json, false),
     ("--from", Command::Alerts, Name::From, true),
     ("--consumed", Command::Alerts, Name::Consumed, true),
+    ("--state", Command::Terms, Name::State, true),
+    ("--socket", Command::Terms, Name::Socket, true),
 ];
 
 /// What was told beside the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options([Option<&'static CStr>; NAMES]);
+pub struct Options([Option<&'static CStr>; NAMES + WORDS - 1]);
 
 impl Options {
     /// The value of an option, if it was given. That of one that has none is the option itself.
     pub fn value(&self, name: Name) -> Option<&'static CStr> {
         self.0.get(name as usize).copied().flatten()
+    }
+
+    /// A word behind the command.
+    pub fn word(&self, number: usize) -> Option<&'static CStr> {
+        self.0.get(Self::place_of(number)).copied().flatten()
+    }
+
+    /// Behind the options there is room for more than one word.
+    fn place_of(word: usize) -> usize {
+        match word {
+            0 => Name::Word as usize,
+            more => NAMES + more - 1,
+        }
+    }
+
+    /// Keeps another word, if there is room for it.
+    fn add_word(&mut self, word: &'static CStr, most: usize) -> bool {
+        let free = (0..most).find(|number| self.word(*number).is_none());
+        let place = free.and_then(|number| self.0.get_mut(Self::place_of(number)));
+        place.map(|place| *place = Some(word)).is_some()
     }
 
     /// Whether an option was given.
@@ -177,6 +204,7 @@ pub fn main(args: Args) -> u8 {
         Ok((Command::Check, _)) => check::check(),
         Ok((Command::Status, options)) => status::status(&options),
         Ok((Command::Alerts, options)) => alerts::alerts(&options),
+        Ok((Command::Terms, options)) => terms::terms(&options),
         Ok((Command::Help, _)) => print(Out::new(&STDOUT).long(Text::Help)),
         Ok((Command::Version, _)) => {
             print(Out::new(&STDOUT).text(concat!("peewit ", env!("CARGO_PKG_VERSION"))))
@@ -213,10 +241,8 @@ fn parse(
                     command = Some(known.ok_or((Mistake::UnknownCommand, word))?.1);
                 }
                 Some(Command::Alerts | Command::Role)
-                    if !bytes.is_empty() && !options.has(Name::Word) =>
-                {
-                    options.set(Name::Word, word);
-                }
+                    if !bytes.is_empty() && options.add_word(word, 1) => {}
+                Some(Command::Terms) if options.add_word(word, WORDS) => {}
                 Some(_) => return Err((Mistake::Unexpected, word)),
             }
             continue;
@@ -334,6 +360,20 @@ mod tests {
                 ]
             )
         );
+    }
+
+    #[test]
+    fn terms_have_several_words() {
+        let words = [
+            c"terms", c"forget", c"r", c"", c"--state", c"/s", c"-", c"y", c"z",
+        ];
+        let (command, options) = of(&words).unwrap();
+        assert_eq!(command, Command::Terms);
+        assert_eq!(options.value(Name::State), Some(c"/s"));
+        let said: [_; WORDS] = core::array::from_fn(|number| options.word(number));
+        assert_eq!(said, [c"forget", c"r", c"", c"-", c"y", c"z"].map(Some));
+        let words = [c"terms", c"1", c"2", c"3", c"4", c"5", c"6", c"7"];
+        assert_eq!(of(&words), Err((Mistake::Unexpected, c"7")));
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl Outlet {
 
     /// Whether a term is new. One that is not is written down again if what is written is too old.
     #[inline(never)]
-    fn is_new(&mut self, key: u64, window_ms: u64) -> bool {
+    pub(crate) fn is_new(&mut self, key: u64, window_ms: u64) -> bool {
         let now = age::age_ms();
         let before = self.terms.get(key);
         if self.terms.seen(key, now, window_ms).is_new() {
@@ -283,7 +283,7 @@ impl Outlet {
 
     /// A term has become known by an alert that is on its way, or is not: what nobody was told of must not silence the next.
     #[inline(never)]
-    fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
+    pub(crate) fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
         if !sent {
             self.terms.forget(key);
         } else if let Some(known) = self.terms.get(key) {
@@ -296,6 +296,40 @@ impl Outlet {
                 values,
             )));
         }
+    }
+
+    /// Enters a term that is known from elsewhere, as if it had been seen now and before; `lasting`: also if it has been known. Gives
+    /// whether there was room to have that written down; it is as before if there was not.
+    #[inline(never)]
+    pub fn enter(&mut self, rule: &[u8], values: &[&[u8]], lasting: bool) -> bool {
+        let key = self.fingerprint(rule, values);
+        let age = age::age_ms();
+        let written = match self.terms.get(key) {
+            Some(known) if known.settled => {
+                !lasting
+                    || self.note(&store::Record::Seen {
+                        fingerprint: key,
+                        age_ms: age,
+                    })
+            }
+            _ => self.note(&store::Record::Term(Term::new(
+                key, age, true, rule, values,
+            ))),
+        };
+        if written {
+            self.terms.restore(key, age, true);
+        }
+        written
+    }
+
+    /// Forgets a term. Gives whether it was known; `None` if there was no room to have that written down.
+    #[inline(never)]
+    pub fn forget(&mut self, rule: &[u8], values: &[&[u8]]) -> Option<bool> {
+        let key = self.fingerprint(rule, values);
+        self.terms.get(key).map_or(Some(false), |_| {
+            let forgotten = store::Record::Forgotten { fingerprint: key };
+            self.note(&forgotten).then(|| self.terms.forget(key))
+        })
     }
 
     /// Hands a record for the store to the writer. Gives whether there was room for it.

@@ -22,7 +22,7 @@ use crate::sys::{
 };
 use crate::text::{number, plain, say};
 use crate::texts::Text;
-use crate::{age, capture, limits, rules, source, status, writer};
+use crate::{age, capture, limits, rules, source, status, terms, writer};
 use error::Error;
 pub use start::pinnable;
 use start::{open_store, start_writer};
@@ -94,6 +94,7 @@ fn watch(options: &Options) -> Result<(), Error> {
     })?;
     STATE.lock(me).prepare()?;
     start_writer(options, stage.as_ref(), host, events, store, me)?;
+    terms::baseline(options, sensor, me);
     let threads = Threads::start(source, buffer)?;
     sensor.lineage.listen().map_err(Problem::of)?;
     let mut watch = Watch {

@@ -5,11 +5,13 @@ use core::ffi::CStr;
 use peewit_core::alert::{Health, Reason, Record};
 use peewit_core::ecs::{write_health, write_health_text};
 use peewit_core::frame::{Frames, Item, encode};
+use peewit_core::store::MAX_LINE;
 
 use crate::cli::{Name, Options};
 use crate::health::Keeper;
 use crate::host::Host;
 use crate::sys::{Control, Errno, Fd, STDOUT, ThreadId, ask, wait_readable};
+use crate::terms;
 use crate::text::{Out, say};
 
 /// Where the control socket is if nobody says otherwise.
@@ -18,9 +20,12 @@ pub const DEFAULT: &CStr = c"/run/peewit.sock";
 /// How long who asks may take to say what.
 const PATIENCE_MS: u32 = 100;
 /// How long an answer may take.
-const ANSWER_MS: u32 = 5000;
+pub const ANSWER_MS: u32 = 5000;
 /// Longest answer: a header and a health record, each in its frame.
 const ANSWER: usize = 1024;
+
+/// Longest question.
+const QUESTION: usize = 16 + MAX_LINE;
 
 /// The question of `peewit status`.
 const STATUS: &[u8] = b"status";
@@ -35,12 +40,16 @@ pub fn serve(control: &Control, host: &Host, keeper: &Keeper, me: ThreadId) {
 
 #[inline(never)]
 fn answer(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
-    let mut question = [0; 16];
+    let mut question = [0; QUESTION];
     if !wait_readable(client, PATIENCE_MS) {
         return Err(Errno::AGAIN);
     }
     let read = client.read(&mut question)?;
-    if question.get(..read) != Some(STATUS) {
+    let question = question.get(..read).unwrap_or(&[]);
+    if let Some(rest) = question.strip_prefix(terms::QUESTION) {
+        return terms::answer(client, rest, me);
+    }
+    if question != STATUS {
         return Err(Errno::INVALID);
     }
     let mut bytes = [0; ANSWER];
@@ -59,17 +68,22 @@ pub fn status(options: &Options) -> u8 {
     let path = options.value(Name::Socket).unwrap_or(DEFAULT);
     match print(path, options.has(Name::Json)) {
         Ok(()) => 0,
-        Err(Errno::NOT_FOUND | Errno::REFUSED) => {
-            say("")
-                .printable(path.to_bytes())
-                .text(": nobody answers; is peewit running, with this --socket?");
-            1
-        }
-        Err(error) => {
-            say("").printable(path.to_bytes()).text(": ").error(error);
-            1
-        }
+        Err(error) => silence(path, error),
     }
+}
+
+/// Says why nobody can be asked. Gives the exit status.
+#[inline(never)]
+pub fn silence(path: &CStr, error: Errno) -> u8 {
+    let mut line = say("");
+    line.printable(path.to_bytes());
+    match error {
+        Errno::NOT_FOUND | Errno::REFUSED => {
+            line.text(": nobody answers; is peewit running, with this --socket?")
+        }
+        error => line.text(": ").error(error),
+    };
+    1
 }
 
 fn print(path: &CStr, json: bool) -> Result<(), Errno> {

@@ -15,9 +15,11 @@ use peewit_core::store::{MAX_FRAMED, MAX_RECORD, Place, Record, Saved, encode, f
 
 use crate::age;
 use crate::state::STATE;
-use crate::sys::{Errno, Fd, boot_ms, thread_id};
+use crate::sys::{Errno, Fd, OpenMode, boot_ms, thread_id};
 use crate::text::say;
 pub use folder::{Folder, read};
+pub use load::look;
+pub use rewrite::names;
 
 /// Where the state is if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/var/lib/peewit/state/";
@@ -40,7 +42,7 @@ const LEAST: u64 = 8 << 10;
 const MOST: u64 = 256 << 10;
 
 /// Room for notes, and as much to read files.
-const BUFFER: usize = 4 << 10;
+pub const BUFFER: usize = 4 << 10;
 const _: () = assert!(BUFFER >= 2 * MAX_FRAMED);
 
 /// Records that the disk did not take.
@@ -272,6 +274,17 @@ impl Store {
     }
 }
 
+/// Whether a state can be kept in this folder.
+///
+/// # Errors
+/// Those of mkdir(2) and open(2).
+pub fn check(path: &CStr) -> Result<(), Errno> {
+    Folder::make(path)?;
+    Folder::open(path)?
+        .file(JOURNAL, OpenMode::Append)
+        .map(drop)
+}
+
 /// What a note says.
 fn decode(note: &[u8]) -> Option<Record<'_>> {
     Record::decode(note.get(2..note.len().checked_sub(4)?)?)
@@ -315,3 +328,6 @@ fn write(journal: Option<&Fd>, length: u64, bytes: &[u8], sync: bool) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

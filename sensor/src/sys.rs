@@ -48,6 +48,9 @@ pub use thread::{
 pub use trace::trace_directory;
 pub use wake::Wake;
 
+#[cfg(test)]
+pub use {clock::tests::pass, fd::tests::SYNCS};
+
 // The C library itself: the `libc` crate leaves linking to `std`, which is not there.
 #[cfg(not(test))]
 #[link(name = "c")]
@@ -84,6 +87,8 @@ impl Errno {
     pub const IN_USE: Self = Self(libc::EADDRINUSE);
     /// A value does not fit.
     pub const TOO_LONG: Self = Self(libc::ENAMETOOLONG);
+    /// More than fits.
+    pub const TOO_LARGE: Self = Self(libc::EFBIG);
     /// The protocol is not built in.
     pub const NO_PROTOCOL: Self = Self(libc::EPROTONOSUPPORT);
 

@@ -73,62 +73,98 @@ impl Store {
         Ok(Some(store))
     }
 
-    /// Reads what is there.
+    /// Takes in what is there.
     fn load(&mut self, folder: &Folder, me: ThreadId) -> Result<(), Errno> {
-        let file = match folder.file(SNAPSHOT, OpenMode::Read) {
-            Err(Errno::NOT_FOUND) => return Ok(()),
-            file => file?,
-        };
-        let (place, whole) = match file.seek_to_end()? {
-            0..=LONGEST => read(&file, Kind::Snapshot, self.buffer, &mut |_| ())?,
-            _ => (self.place, false),
-        };
-        if !whole {
-            folder.set_aside(SNAPSHOT);
-            say("learning begins anew");
+        let found = look(folder, self.buffer, &mut self.saved, me)?;
+        let Some(snapshot) = found.snapshot else {
+            if found.damaged {
+                folder.set_aside(SNAPSHOT);
+                say("learning begins anew");
+            }
             return Ok(());
-        }
-        self.snapshot = place.offset;
-        self.place.generation = place.generation;
-        let mut state = STATE.lock(me);
-        let saved = &mut self.saved;
-        let mut take = |record: &Record<'_>| {
-            saved.apply(record);
-            restore(state.outlet.terms(), record);
         };
-        read(&file, Kind::Snapshot, self.buffer, &mut take)?;
-        let file = match folder.file(JOURNAL, OpenMode::Read) {
-            Err(Errno::NOT_FOUND) => return Ok(()),
-            file => file?,
-        };
-        let (found, _) = read(&file, Kind::Journal, self.buffer, &mut |_| ())?;
-        let length = file.seek_to_end()?;
-        if found.offset == 0 && length >= HEAD as u64 {
+        if found.damaged {
             folder.set_aside(JOURNAL);
         }
-        // Else it is that of the snapshot before this one, which has all of it.
-        if found.offset == 0 || found.generation != place.generation {
+        self.snapshot = snapshot.offset;
+        self.place.generation = snapshot.generation;
+        let Some((place, left)) = found.journal else {
             return Ok(());
-        }
-        let (found, whole) = read(&file, Kind::Journal, self.buffer, &mut take)?;
-        drop(state);
-        self.place = found;
-        if !whole {
+        };
+        self.place = place;
+        if left > 0 {
             say("state ")
                 .printable(folder.path(JOURNAL)?.as_bytes())
                 .count(
                     ": damaged, or cut off by a power failure; bytes left out: ",
-                    length - found.offset,
+                    left,
                 );
         }
         // Whether it can be written will show.
         if let Ok(journal) = folder.file(JOURNAL, OpenMode::Append)
-            && (whole || journal.truncate(found.offset).is_ok())
+            && (left == 0 || journal.truncate(place.offset).is_ok())
         {
             self.journal = Some(journal);
         }
         Ok(())
     }
+}
+
+/// What there is in a folder.
+#[derive(Default)]
+pub struct Found {
+    /// The end of the snapshot.
+    snapshot: Option<Place>,
+    /// The end of what can be trusted of its journal, and how many bytes are behind that.
+    pub journal: Option<(Place, u64)>,
+    /// The snapshot, or with a whole one the journal, is damaged from its beginning on.
+    damaged: bool,
+}
+
+/// Reads what there is in a folder: terms into the table, all else into `saved`.
+///
+/// # Errors
+/// Those of open(2) and read(2), if a file is there.
+#[inline(never)]
+pub fn look(
+    folder: &Folder,
+    buffer: &mut [u8],
+    saved: &mut Saved,
+    me: ThreadId,
+) -> Result<Found, Errno> {
+    let mut found = Found::default();
+    let file = match folder.file(SNAPSHOT, OpenMode::Read) {
+        Err(Errno::NOT_FOUND) => return Ok(found),
+        file => file?,
+    };
+    let (place, whole) = match file.seek_to_end()? {
+        0..=LONGEST => read(&file, Kind::Snapshot, buffer, &mut |_| ())?,
+        _ => (Place::first(0), false),
+    };
+    if !whole {
+        found.damaged = true;
+        return Ok(found);
+    }
+    found.snapshot = Some(place);
+    let mut state = STATE.lock(me);
+    let mut take = |record: &Record<'_>| {
+        saved.apply(record);
+        restore(state.outlet.terms(), record);
+    };
+    read(&file, Kind::Snapshot, buffer, &mut take)?;
+    let file = match folder.file(JOURNAL, OpenMode::Read) {
+        Err(Errno::NOT_FOUND) => return Ok(found),
+        file => file?,
+    };
+    let (begun, _) = read(&file, Kind::Journal, buffer, &mut |_| ())?;
+    let length = file.seek_to_end()?;
+    found.damaged = begun.offset == 0 && length >= HEAD as u64;
+    // Else it is that of the snapshot before this one, which has all of it.
+    if begun.offset > 0 && begun.generation == place.generation {
+        let (end, _) = read(&file, Kind::Journal, buffer, &mut take)?;
+        found.journal = Some((end, length.saturating_sub(end.offset)));
+    }
+    Ok(found)
 }
 
 /// A state that nothing is known of: with a secret, and an id for a device that has none.

@@ -86,7 +86,6 @@ impl Store {
         generation: u64,
         stop: bool,
     ) -> Result<u64, Errno> {
-        let me = thread_id();
         let mut bytes = [0; MAX_FRAMED];
         let mut out = Out::new(file);
         let (mut snapshot, head) = Snapshot::begin(generation);
@@ -95,13 +94,10 @@ impl Store {
             out.bytes(snapshot.put(record, &mut bytes));
         };
 
-        let mut state = STATE.lock(me);
         let mut identity = self.saved.identity();
         if stop {
-            identity.sequence = state.outlet.sequence();
+            identity.sequence = STATE.lock(thread_id()).outlet.sequence();
         }
-        state.outlet.terms().begin_names();
-        drop(state);
         put(&Record::Identity(identity));
         // Without this one the last is the last trusted one too.
         let clock = age::now();
@@ -111,47 +107,57 @@ impl Store {
         self.saved.apply(&Record::Clock(clock));
         put(&Record::Clock(clock));
 
-        for (name, kind) in [(SNAPSHOT, Kind::Snapshot), (JOURNAL, Kind::Journal)] {
-            let old = match folder.file(name, OpenMode::Read) {
-                Ok(old) => old,
-                Err(_) => continue,
-            };
-            // Names that cannot be read are lost; that the terms are known is not.
-            let _ = read(&old, kind, self.buffer, &mut |record| {
-                let Record::Term(term) = record else {
-                    return;
-                };
-                // One without a name may have one later in the journal.
-                if term.rule.is_empty() {
-                    return;
-                }
-                let known = STATE.lock(me).outlet.terms().name(term.fingerprint);
-                if let Some(known) = known {
-                    let mut term = term.clone();
-                    // If its last alert may still be lost, it is as old as it was before.
-                    if known.settled {
-                        (term.age_ms, term.learned) = (known.last_seen_ms, known.learned);
-                    }
-                    put(&Record::Term(term));
-                }
-            });
-        }
-        loop {
-            let unnamed = STATE.lock(me).outlet.terms().next_unnamed();
-            let Some((fingerprint, known)) = unnamed else {
-                break;
-            };
-            put(&Record::Term(Term {
-                fingerprint,
-                age_ms: known.last_seen_ms,
-                learned: known.learned,
-                whole: false,
-                rule: b"",
-                values: Values::new(),
-            }));
-        }
+        names(folder, self.buffer, &mut |term| {
+            put(&Record::Term(term));
+        });
         out.bytes(snapshot.end(&mut bytes));
         out.flush()?;
         Ok(snapshot.length())
+    }
+}
+
+/// Hands over all terms of the table that may be known to others: with the names that are in these files, then those that have none
+/// there.
+#[inline(never)]
+pub fn names(folder: &Folder, buffer: &mut [u8], take: &mut dyn FnMut(Term<'_>)) {
+    let me = thread_id();
+    STATE.lock(me).outlet.terms().begin_names();
+    for (name, kind) in [(SNAPSHOT, Kind::Snapshot), (JOURNAL, Kind::Journal)] {
+        let Ok(old) = folder.file(name, OpenMode::Read) else {
+            continue;
+        };
+        // Names that cannot be read are lost; that the terms are known is not.
+        let _ = read(&old, kind, buffer, &mut |record| {
+            let Record::Term(term) = record else {
+                return;
+            };
+            // One without a name may have one later in the journal.
+            if term.rule.is_empty() {
+                return;
+            }
+            let known = STATE.lock(me).outlet.terms().name(term.fingerprint);
+            if let Some(known) = known {
+                let mut term = term.clone();
+                // If its last alert may still be lost, it is as old as it was before.
+                if known.settled {
+                    (term.age_ms, term.learned) = (known.last_seen_ms, known.learned);
+                }
+                take(term);
+            }
+        });
+    }
+    loop {
+        let unnamed = STATE.lock(me).outlet.terms().next_unnamed();
+        let Some((fingerprint, known)) = unnamed else {
+            return;
+        };
+        take(Term {
+            fingerprint,
+            age_ms: known.last_seen_ms,
+            learned: known.learned,
+            whole: false,
+            rule: b"",
+            values: Values::new(),
+        });
     }
 }

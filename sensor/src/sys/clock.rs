@@ -11,7 +11,10 @@ pub fn real_ms() -> u64 {
 
 /// Milliseconds since the kernel started, time asleep included: never set, never jumps.
 pub fn boot_ms() -> u64 {
-    milliseconds(libc::CLOCK_BOOTTIME)
+    let now = milliseconds(libc::CLOCK_BOOTTIME);
+    #[cfg(test)]
+    let now = now + tests::ahead_ms();
+    now
 }
 
 /// Whether the wall clock is known to be right: the kernel was told so by who keeps it (adjtimex(2)).
@@ -117,8 +120,23 @@ fn read(clock: c_int) -> Option<Time> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static AHEAD: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// How far this thread's [`boot_ms`] is ahead.
+    pub fn ahead_ms() -> u64 {
+        AHEAD.get()
+    }
+
+    /// Lets time pass on this thread, in no time.
+    pub fn pass(milliseconds: u64) {
+        AHEAD.set(AHEAD.get() + milliseconds);
+    }
 
     #[test]
     fn clocks_agree_with_the_standard_library() {

@@ -146,6 +146,8 @@ impl Fd {
     /// # Errors
     /// Those of fdatasync(2).
     pub fn sync(&self) -> Result<(), Errno> {
+        #[cfg(test)]
+        tests::SYNCS.set(tests::SYNCS.get() + 1);
         // SAFETY: no memory is involved.
         Errno::check(unsafe { libc::fdatasync(self.0) }).map(drop)
     }
@@ -182,6 +184,8 @@ impl Fd {
     /// # Errors
     /// Those of fsync(2).
     pub fn sync_names(&self) -> Result<(), Errno> {
+        #[cfg(test)]
+        tests::SYNCS.set(tests::SYNCS.get() + 1);
         // SAFETY: no memory is involved.
         Errno::check(unsafe { libc::fsync(self.0) }).map(drop)
     }
@@ -416,5 +420,15 @@ impl Directory {
         self.at += length.max(19);
         let name = entry.get(19..length)?;
         name.split(|&byte| byte == 0).next()
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        /// How often this thread waited for a disk.
+        pub static SYNCS: Cell<u32> = const { Cell::new(0) };
     }
 }
