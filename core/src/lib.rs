@@ -22,6 +22,7 @@ pub mod dfa;
 pub mod ecs;
 pub mod engine;
 pub mod event;
+pub mod exception;
 pub mod field;
 pub mod frame;
 pub mod glob;

@@ -147,6 +147,12 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
         }
     }
 
+    /// Facts and rules have another meaning from now on: of what every process runs only the path is still known, and the rest is
+    /// lost until its next [`Lineage::exec`].
+    pub fn forget_facts(&mut self) {
+        self.images.forget_facts();
+    }
+
     /// The process of a pid, if it is known.
     pub fn get(&self, tgid: u32) -> Option<Process<'_>> {
         match self.processes.find(tgid) {

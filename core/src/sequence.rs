@@ -146,6 +146,15 @@ impl<const N: usize, const KEPT: usize, P: Copy> Sequences<N, KEPT, P> {
         None
     }
 
+    /// Forgets all matches: rules have other numbers from now on.
+    pub fn clear(&mut self) {
+        // Memory that was never written to takes up none.
+        if self.used > 0 {
+            self.buckets.fill(0);
+            (self.free, self.used) = (0, 0);
+        }
+    }
+
     /// How many matches were forgotten for want of room while they could still have become alerts.
     pub const fn evicted(&self) -> u64 {
         self.evicted

@@ -142,6 +142,18 @@ impl<const N: usize> Thresholds<N> {
         reached
     }
 
+    /// Forgets all entries: rules have other numbers from now on.
+    pub fn clear(&mut self) {
+        // Memory that was never written to takes up none.
+        if self.last > 0 {
+            self.buckets.fill(0);
+            self.log
+                .iter_mut()
+                .filter(|seen| seen.counts)
+                .for_each(|seen| seen.counts = false);
+        }
+    }
+
     /// How many entries were overwritten while they counted.
     pub const fn evicted(&self) -> u64 {
         self.evicted

@@ -6,6 +6,7 @@
 use peewit_core::alert::Action;
 use peewit_core::pack::Kinds;
 
+use crate::exceptions;
 use crate::judge::{Judge, Rules};
 use crate::late::{Late, Root};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -13,11 +14,13 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crate::outlet::matched_arg;
 use crate::proc::{Arguments, PATH_MAX, Proc};
 use crate::roots::{self, Roots};
+use crate::rules::RULES;
 use crate::source::{Execs, Notice, fanotify};
-use crate::state::{Exec, Facts, Missing, SENSOR, STATE, Sensor};
+use crate::state::{Exec, Facts, Found, Missing, SENSOR, STATE, Sensor};
 use crate::subject::{Parent, Subject};
 use crate::sys::{
-    Errno, Fd, Message, Messages, Once, Start, ThreadId, favour, pin, realtime, sleep_ms, thread_id,
+    Book, Errno, Fd, Held, Message, Messages, Once, Start, ThreadId, favour, pin, realtime,
+    sleep_ms, thread_id,
 };
 
 /// Most capture threads. The events of further CPUs go to the last one.
@@ -141,10 +144,8 @@ impl Worker {
             executable: executable.ok(),
             args: args.ok().map(|()| self.arguments.block()),
         };
-        let mut facts = Facts::new();
-        let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        let desk = (&mut self.judge, &mut self.roots);
-        handle(self.sensor, self.me, desk, parent, &facts, &exec);
+        let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
+        settle(self.sensor, self.me, desk, &exec);
         self.arguments.release();
     }
 
@@ -169,16 +170,28 @@ impl Worker {
             executable: executable.ok(),
             args: args.ok().map(|()| self.arguments.block()),
         };
-        let mut facts = Facts::new();
-        let parent = kin(self.sensor, self.me, &mut self.messages, pid, &mut facts);
-        let desk = (&mut self.judge, &mut self.roots);
-        handle(self.sensor, self.me, desk, parent, &facts, &exec);
+        let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
+        settle(self.sensor, self.me, desk, &exec);
         self.arguments.release();
     }
 }
 
-/// Takes note of what happened before an exec, and gives its parent. Not inlined: what either needs of the stack, looking
-/// up processes here and judging one there, it does not need at the same time.
+/// Judges and enters an exec, and once more if the rules were replaced meanwhile.
+#[inline(never)]
+fn settle(
+    sensor: &'static Sensor,
+    me: ThreadId,
+    (judge, roots, messages): (&mut Judge, &mut Roots, &mut Messages),
+    exec: &Exec<'_>,
+) {
+    let mut facts = Facts::new();
+    while let Some((parent, book)) = kin(sensor, me, messages, exec.pid, &mut facts)
+        && !handle(sensor, me, (judge, roots), (parent, &book), &facts, exec)
+    {}
+}
+
+/// Takes note of what happened before an exec, and gives its parent and the rules by which that is described. Not inlined: what
+/// either needs of the stack, looking up processes here and judging one there, it does not need at the same time.
 #[inline(never)]
 fn kin(
     sensor: &Sensor,
@@ -186,22 +199,23 @@ fn kin(
     messages: &mut Messages,
     pid: u32,
     facts: &mut Facts,
-) -> (u32, bool) {
+) -> Option<((u32, bool), Held<Book>)> {
     let mut state = STATE.lock(me);
     state.drain(sensor, messages);
-    state.parent(sensor, pid, facts)
+    let parent = state.parent(sensor, pid, facts);
+    Some((parent, RULES.hold()?))
 }
 
-/// Handles an exec of which program and arguments have been read.
+/// Handles an exec of which program and arguments have been read. Gives whether that holds.
 #[inline(never)]
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
     (judge, roots): (&mut Judge, &mut Roots),
-    (parent_pid, parent_known): (u32, bool),
+    ((parent_pid, parent_known), book): ((u32, bool), &Held<Book>),
     facts: &Facts,
     exec: &Exec<'_>,
-) {
+) -> bool {
     let mut directory = [0; 512];
     let mut subject = Subject {
         action: Action::Exec,
@@ -230,19 +244,21 @@ fn handle(
     if exec.executable.is_none() && exec.args.is_none() {
         judge.begin();
     } else {
-        rules = judge.find(sensor.engine, &mut subject, Kinds::EXEC);
-        judge.remember(sensor.engine, &mut subject);
+        let engine = book.engine();
+        rules = judge.find(engine, &mut subject, Kinds::EXEC);
+        judge.remember(engine, &mut subject);
         if !rules.is_empty() {
             subject.read_all();
+            exceptions::read(&mut subject);
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
             while let Some(rule) = rest.pop() {
-                if let Some(rule) = sensor.engine.pack().rule(rule) {
+                if let Some(rule) = engine.pack().rule(rule) {
                     subject.read_keys(rule.keys.iter());
                 }
                 if matched.is_full() {
                     continue;
                 }
-                let arg = matched_arg(sensor.engine, judge.evaluation(), rule, args, false);
+                let arg = matched_arg(engine, judge.evaluation(), rule, args, false);
                 // There is room.
                 let _ = matched.push((rule, arg));
             }
@@ -251,7 +267,12 @@ fn handle(
     if subject.late.root == Root::Host {
         roots.insert(key);
     }
+    let found = Found {
+        book,
+        rules,
+        matched: &matched,
+    };
     STATE
         .lock(me)
-        .exec(sensor, exec, &mut subject, judge, rules, &matched);
+        .exec(sensor, exec, &mut subject, judge, found)
 }

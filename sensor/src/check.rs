@@ -1,7 +1,10 @@
-//! `peewit check`: what this kernel and these privileges allow.
+//! `peewit check`: what this kernel and these privileges allow, and whether configuration, rules and exceptions are good.
 
 use peewit_core::alert::{Limits, Source};
 
+use core::ffi::CStr;
+
+use crate::cli::{Name, Options};
 use crate::netlink::ANSWERS;
 use crate::proc::Proc;
 use crate::run::{SOCKET_BUFFER, pinnable};
@@ -11,7 +14,7 @@ use crate::sys::{
 };
 use crate::text::Out;
 use crate::texts::Text;
-use crate::{limits, log, source, store};
+use crate::{config, exceptions, limits, log, rules, source, store};
 
 /// Processes of other users that are looked at, at most.
 const SAMPLE: u32 = 32;
@@ -48,7 +51,7 @@ impl Report {
 
 /// The command. Gives the exit status: 1 if `run` cannot work.
 #[inline(never)]
-pub fn check() -> u8 {
+pub fn check(told: &Options) -> u8 {
     let mut report = Report {
         out: Out::new(&STDOUT),
         failed: false,
@@ -62,6 +65,7 @@ pub fn check() -> u8 {
             report.line(Mark::Fail, "").long(Text::NoProc);
         }
     }
+    files(&mut report, told);
     let flushed = report.out.text("\n").flush();
     u8::from(report.failed || flushed.is_err())
 }
@@ -96,8 +100,63 @@ fn all(report: &mut Report, proc: &Proc) {
     } else {
         report.line(Mark::Warn, "").long(Text::LittleLocked);
     }
-    alert_log(report);
-    state(report);
+}
+
+/// What `run` would read with these options, and where it would write.
+#[inline(never)]
+fn files(report: &mut Report, told: &Options) {
+    let path = config::path(told);
+    let (mut file, mut is_there) = (None, false);
+    let merged = config::read(told).and_then(|read| {
+        is_there = read.is_some();
+        file = read;
+        config::merge(told, file.as_mut())
+    });
+    let told = match merged {
+        Ok(merged) => {
+            let line = report.line(Mark::Fine, "configuration ");
+            line.printable(path.to_bytes());
+            if !is_there {
+                line.text(" is not there: all is as usual");
+            }
+            merged
+        }
+        Err(error) => {
+            error.tell(path, report.line(Mark::Fail, "configuration "));
+            return;
+        }
+    };
+    match rules::choose(&told) {
+        Ok((book, build)) => {
+            let pack = book.engine().pack();
+            let line = report.line(Mark::Fine, "rules ");
+            match build {
+                0 if !told.has(Name::Rules) => line.text("built in"),
+                _ => line.printable(rules::path(&told).to_bytes()),
+            }
+            .count(": ", pack.rule_count() as u64);
+            let path = exceptions::path(&told);
+            match exceptions::load(&told, &pack) {
+                Ok(exceptions) => {
+                    report
+                        .line(Mark::Fine, "exceptions ")
+                        .printable(path.to_bytes())
+                        .count(": ", u64::from(exceptions.summary.count));
+                    if let Some(doubt) = exceptions.summary.doubt {
+                        exceptions::tell_doubt(path, doubt, report.line(Mark::Warn, "exceptions "));
+                    }
+                }
+                Err(error) => {
+                    error.tell(path, report.line(Mark::Fail, "exceptions "));
+                }
+            }
+        }
+        Err(error) => {
+            error.tell(rules::path(&told), report.line(Mark::Fail, ""));
+        }
+    }
+    alert_log(report, told.value(Name::Alerts).unwrap_or(log::DEFAULT));
+    state(report, told.value(Name::State).unwrap_or(store::DEFAULT));
 }
 
 /// A line for each source. One that works is enough, the first is the best.
@@ -150,14 +209,14 @@ pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
     Ok((seen, denied))
 }
 
-fn state(report: &mut Report) {
-    let tried = store::check(store::DEFAULT);
+fn state(report: &mut Report, path: &CStr) {
+    let tried = store::check(path);
     let mark = match tried {
         Ok(()) => Mark::Fine,
         Err(_) => Mark::Warn,
     };
     let line = report.line(mark, "state ");
-    line.printable(store::DEFAULT.to_bytes());
+    line.printable(path.to_bytes());
     match tried {
         Ok(()) => line.text(" can be written"),
         Err(error) => line
@@ -167,14 +226,14 @@ fn state(report: &mut Report) {
     };
 }
 
-fn alert_log(report: &mut Report) {
-    let tried = log::file(log::DEFAULT).and_then(|file| log::append(&file));
+fn alert_log(report: &mut Report, path: &CStr) {
+    let tried = log::file(path).and_then(|file| log::append(&file));
     let (mark, text) = match tried {
         Ok(_) => (Mark::Fine, " can be written"),
         Err(_) => (Mark::Warn, ": "),
     };
     let line = report.line(mark, "alert log ");
-    line.printable(log::DEFAULT.to_bytes()).text(text);
+    line.printable(path.to_bytes()).text(text);
     if let Err(error) = tried {
         line.error(error)
             .text("; without it alerts are only shown; choose another with --alerts");

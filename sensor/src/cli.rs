@@ -2,8 +2,9 @@
 
 use core::ffi::CStr;
 
+use crate::config::Kind;
 use crate::sys::{Args, STDOUT};
-use crate::text::{Out, say};
+use crate::text::{Out, number, say};
 use crate::texts::Text;
 use crate::{alerts, check, demo, run, status, terms};
 
@@ -95,56 +96,97 @@ const NAMES: usize = Name::Consumed as usize + 1;
 /// How many words there may be behind a command: `forget`, a rule and a term.
 pub const WORDS: usize = 2 + peewit_core::pack::MAX_TERM_FIELDS;
 
-/// How options are written, whose they are, and whether they have a value.
-static OPTIONS: [(&str, Command, Name, bool); 28] = [
-    ("--rules", Command::Run, Name::Rules, true),
-    ("--alerts", Command::Run, Name::Alerts, true),
-    ("--events", Command::Run, Name::Events, true),
-    ("--source", Command::Run, Name::Source, true),
-    ("--socket", Command::Run, Name::Socket, true),
-    ("--health", Command::Run, Name::Health, true),
+/// How options are written, whose they are, and what values they take. Those of `run` are also the keys of the configuration file, and
+/// `check` takes them too: it looks at what `run` would do with them.
+static OPTIONS: [(&str, Command, Name, Kind); 28] = [
+    ("--rules", Command::Run, Name::Rules, Kind::Text),
+    ("--alerts", Command::Run, Name::Alerts, Kind::Text),
+    ("--events", Command::Run, Name::Events, Kind::Text),
+    ("--source", Command::Run, Name::Source, Kind::Source),
+    ("--socket", Command::Run, Name::Socket, Kind::Text),
+    ("--health", Command::Run, Name::Health, Kind::Number),
     // Not in the help: for tests.
-    ("--canary", Command::Run, Name::Canary, true),
-    ("--buffer", Command::Run, Name::Buffer, true),
-    ("--demo", Command::Run, Name::Demo, false),
-    ("--config", Command::Run, Name::Config, true),
-    ("--state", Command::Run, Name::State, true),
-    ("--exceptions", Command::Run, Name::Exceptions, true),
-    ("--baseline", Command::Run, Name::Baseline, true),
-    ("--learning", Command::Run, Name::Learning, true),
-    ("--rate-limit", Command::Run, Name::RateLimit, true),
-    ("--segment-size", Command::Run, Name::SegmentSize, true),
-    ("--segments", Command::Run, Name::Segments, true),
-    ("--sync", Command::Run, Name::Sync, true),
+    ("--canary", Command::Run, Name::Canary, Kind::Number),
+    ("--buffer", Command::Run, Name::Buffer, Kind::Number),
+    ("--demo", Command::Run, Name::Demo, Kind::Flag),
+    ("--config", Command::Run, Name::Config, Kind::Text),
+    ("--state", Command::Run, Name::State, Kind::Text),
+    ("--exceptions", Command::Run, Name::Exceptions, Kind::Text),
+    ("--baseline", Command::Run, Name::Baseline, Kind::Text),
+    ("--learning", Command::Run, Name::Learning, Kind::Number),
+    ("--rate-limit", Command::Run, Name::RateLimit, Kind::Rate),
+    (
+        "--segment-size",
+        Command::Run,
+        Name::SegmentSize,
+        Kind::SegmentSize,
+    ),
+    ("--segments", Command::Run, Name::Segments, Kind::Segments),
+    ("--sync", Command::Run, Name::Sync, Kind::Sync),
     (
         "--allow-older-pack",
         Command::Run,
         Name::AllowOlderPack,
-        false,
+        Kind::Flag,
     ),
-    ("--socket", Command::Status, Name::Socket, true),
-    ("--json", Command::Status, Name::Json, false),
-    ("--follow", Command::Alerts, Name::Follow, false),
-    ("-f", Command::Alerts, Name::Follow, false),
-    ("--json", Command::Alerts, Name::Json, false),
-    ("--from", Command::Alerts, Name::From, true),
-    ("--consumed", Command::Alerts, Name::Consumed, true),
-    ("--state", Command::Terms, Name::State, true),
-    ("--socket", Command::Terms, Name::Socket, true),
+    ("--socket", Command::Status, Name::Socket, Kind::Text),
+    ("--json", Command::Status, Name::Json, Kind::Flag),
+    ("--follow", Command::Alerts, Name::Follow, Kind::Flag),
+    ("-f", Command::Alerts, Name::Follow, Kind::Flag),
+    ("--json", Command::Alerts, Name::Json, Kind::Flag),
+    ("--from", Command::Alerts, Name::From, Kind::Sequence),
+    (
+        "--consumed",
+        Command::Alerts,
+        Name::Consumed,
+        Kind::Sequence,
+    ),
+    ("--state", Command::Terms, Name::State, Kind::Text),
+    ("--socket", Command::Terms, Name::Socket, Kind::Text),
 ];
+
+/// The option of `run` that a key of the configuration file is.
+pub fn key(word: &[u8]) -> Option<(Name, Kind)> {
+    let (_, _, name, kind) = *OPTIONS.iter().find(|known| {
+        known.1 == Command::Run && known.0.as_bytes().strip_prefix(b"--") == Some(word)
+    })?;
+    (!is_for_once(name)).then_some((name, kind))
+}
+
+/// The options that a configuration file can have.
+pub fn keys() -> impl Iterator<Item = Name> {
+    OPTIONS
+        .iter()
+        .filter(|known| known.1 == Command::Run && !is_for_once(known.2))
+        .map(|known| known.2)
+}
+
+/// A file cannot name another one, and nobody plays the demo each time.
+const fn is_for_once(name: Name) -> bool {
+    matches!(name, Name::Config | Name::Demo)
+}
+
+/// The key of an option.
+pub fn key_of(name: Name) -> &'static str {
+    let option = OPTIONS.iter().find(|known| known.2 == name);
+    option.map_or("", |known| known.0.trim_start_matches('-'))
+}
 
 /// What was told beside the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options([Option<&'static CStr>; NAMES + WORDS - 1]);
+pub struct Told<'a>([Option<&'a CStr>; NAMES + WORDS - 1]);
 
-impl Options {
+/// The same for as long as the process lives: the command line.
+pub type Options = Told<'static>;
+
+impl<'a> Told<'a> {
     /// The value of an option, if it was given. That of one that has none is the option itself.
-    pub fn value(&self, name: Name) -> Option<&'static CStr> {
+    pub fn value(&self, name: Name) -> Option<&'a CStr> {
         self.0.get(name as usize).copied().flatten()
     }
 
     /// A word behind the command.
-    pub fn word(&self, number: usize) -> Option<&'static CStr> {
+    pub fn word(&self, number: usize) -> Option<&'a CStr> {
         self.0.get(Self::place_of(number)).copied().flatten()
     }
 
@@ -168,10 +210,28 @@ impl Options {
         self.value(name).is_some()
     }
 
-    fn set(&mut self, name: Name, value: &'static CStr) {
+    /// A number of an option, which was found to be one.
+    #[inline(never)]
+    pub fn figure(&self, name: Name, default: u64) -> u64 {
+        self.value(name)
+            .and_then(|value| number(value.to_bytes()))
+            .unwrap_or(default)
+    }
+
+    /// Gives an option its value.
+    pub fn set(&mut self, name: Name, value: &'a CStr) {
         if let Some(place) = self.0.get_mut(name as usize) {
             *place = Some(value);
         }
+    }
+
+    /// With what `others` say where nothing was told.
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        for (own, other) in self.0.iter_mut().zip(others.0) {
+            *own = own.or(other);
+        }
+        self
     }
 }
 
@@ -182,6 +242,7 @@ enum Mistake {
     UnknownOption,
     MissingValue,
     UnwantedValue,
+    BadValue,
     Unexpected,
 }
 
@@ -192,6 +253,7 @@ impl Mistake {
             Self::UnknownOption => "unknown option ",
             Self::MissingValue => "a value is missing behind ",
             Self::UnwantedValue => "no value is wanted by ",
+            Self::BadValue => "this cannot be its value: ",
             Self::Unexpected => "did not expect ",
         }
     }
@@ -201,7 +263,7 @@ impl Mistake {
 pub fn main(args: Args) -> u8 {
     match parse(args) {
         Ok((Command::Run, options)) => run::run(&options),
-        Ok((Command::Check, _)) => check::check(),
+        Ok((Command::Check, options)) => check::check(&options),
         Ok((Command::Status, options)) => status::status(&options),
         Ok((Command::Alerts, options)) => alerts::alerts(&options),
         Ok((Command::Terms, options)) => terms::terms(&options),
@@ -255,18 +317,26 @@ fn parse(
         let equals = bytes.iter().position(|&byte| byte == b'=');
         let written = bytes.get(..equals.unwrap_or(bytes.len()));
         let command = *command.get_or_insert(Command::Run);
-        let (_, _, name, has_value) = *OPTIONS
+        let whose = match command {
+            Command::Check => Command::Run,
+            command => command,
+        };
+        let (_, _, name, kind) = *OPTIONS
             .iter()
-            .find(|known| known.1 == command && Some(known.0.as_bytes()) == written)
+            .find(|known| known.1 == whose && Some(known.0.as_bytes()) == written)
             .ok_or((Mistake::UnknownOption, word))?;
-        let value = match (equals, has_value) {
-            (Some(_), false) => return Err((Mistake::UnwantedValue, word)),
-            (None, false) => Some(word),
-            (Some(equals), true) => behind(word, equals + 1),
-            (None, true) => args.next(),
+        let value = match (equals, kind) {
+            (Some(_), Kind::Flag) => return Err((Mistake::UnwantedValue, word)),
+            (None, Kind::Flag) => Some(word),
+            (Some(equals), _) => behind(word, equals + 1),
+            (None, _) => args.next(),
         };
         let value = value.filter(|value| !value.is_empty());
-        options.set(name, value.ok_or((Mistake::MissingValue, word))?);
+        let value = value.ok_or((Mistake::MissingValue, word))?;
+        if kind != Kind::Flag && !kind.takes(value.to_bytes()) {
+            return Err((Mistake::BadValue, value));
+        }
+        options.set(name, value);
     }
     Ok((command.unwrap_or(Command::Run), options))
 }
@@ -332,6 +402,13 @@ mod tests {
     #[test]
     fn other_commands() {
         assert_eq!(of(&[c"check"]), told(Command::Check, &[]));
+        assert_eq!(
+            of(&[c"check", c"--config", c"/c", c"--health=3"]),
+            told(
+                Command::Check,
+                &[(Name::Config, c"/c"), (Name::Health, c"3")]
+            )
+        );
         assert_eq!(of(&[c"canary"]), told(Command::Canary, &[]));
         for words in [&[c"--help"][..], &[c"-h"], &[c"run", c"--help", c"x"]] {
             assert_eq!(of(words), told(Command::Help, &[]));
@@ -406,6 +483,10 @@ mod tests {
             ),
             (&[c"check", c"x"], Mistake::Unexpected, c"x"),
             (&[c"check", c"--json"], Mistake::UnknownOption, c"--json"),
+            (&[c"--health", c"soon"], Mistake::BadValue, c"soon"),
+            (&[c"--source=ebpf"], Mistake::BadValue, c"ebpf"),
+            (&[c"--rate-limit=100"], Mistake::BadValue, c"100"),
+            (&[c"alerts", c"--from", c"-1"], Mistake::BadValue, c"-1"),
         ] {
             assert_eq!(of(words), Err((mistake, word)), "{words:?}");
         }

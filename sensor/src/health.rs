@@ -6,6 +6,7 @@ use peewit_core::alert::{COUNTS, Count, Health, Limits, Reason, Record};
 
 use crate::capture::CAPTURES;
 use crate::log::{DROPPED, RESUMED, UNWRITTEN};
+use crate::rules::RULES;
 use crate::state::{STATE, Sensor};
 use crate::store;
 use crate::sys::{Once, ThreadId, boot_ms, real_ms};
@@ -30,6 +31,10 @@ pub struct Keeper {
     limits: Limits,
     /// Own children that were not seen.
     pub canaries_missed: u64,
+    /// How often all was read again.
+    pub reloads: u64,
+    /// How often it was bad.
+    pub reloads_refused: u64,
     /// Whether the last one was not.
     pub silent: bool,
     /// How much had been lost at the last record.
@@ -41,17 +46,27 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// With a record at least every `interval_ms`.
-    pub fn new(sensor: &'static Sensor, limits: Limits, interval_ms: u64) -> Self {
+    /// Nothing has happened yet.
+    pub fn new(sensor: &'static Sensor, limits: Limits) -> Self {
         Self {
             sensor,
             limits,
             canaries_missed: 0,
+            reloads: 0,
+            reloads_refused: 0,
             silent: false,
             lost: 0,
             losses_from_ms: 0,
-            interval_ms,
-            next_ms: boot_ms().saturating_add(interval_ms),
+            interval_ms: 0,
+            next_ms: 0,
+        }
+    }
+
+    /// A record at least every so often, from now on.
+    pub fn every(&mut self, interval_ms: u64) {
+        if self.interval_ms != interval_ms {
+            self.interval_ms = interval_ms;
+            self.next_ms = boot_ms().saturating_add(interval_ms);
         }
     }
 
@@ -94,13 +109,13 @@ impl Keeper {
             state.outlet.terms_forgotten(),
             self.canaries_missed,
             state.outlet.rate.total,
-            0,
+            state.outlet.excepted,
             DROPPED.load(Ordering::Relaxed),
             terms as u64,
             once as u64,
             store::UNWRITTEN.load(Ordering::Relaxed),
-            0,
-            0,
+            self.reloads,
+            self.reloads_refused,
         ];
         drop(state);
         let health = Health {
@@ -126,7 +141,8 @@ impl Keeper {
         self.lost = lost(&health);
         self.next_ms = health.boot_ms.saturating_add(self.interval_ms);
         self.tell_held_back(reason == Reason::Stop, me);
-        STATE.lock(me).outlet.tell(&Record::Health(health));
+        // Without room for it the next one says the same, and more.
+        let _ = STATE.lock(me).outlet.tell(&Record::Health(health));
         self.sensor.writer.ring();
         health
     }
@@ -135,7 +151,8 @@ impl Keeper {
     fn tell_held_back(&self, now: bool, me: ThreadId) {
         let mut state = STATE.lock(me);
         if (now || state.outlet.rate.is_due(boot_ms()))
-            && state.outlet.tell_held_back(&self.sensor.engine.pack())
+            && let Some(rules) = RULES.hold()
+            && state.outlet.tell_held_back(&rules.engine().pack())
         {
             self.sensor.writer.ring();
         }

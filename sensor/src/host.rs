@@ -1,5 +1,7 @@
 //! Who we are: the header of every alert stream.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use heapless::String;
 use peewit_core::alert::{Header, STREAM_VERSION, TEXT_LIMIT};
 use peewit_core::pack::Pack;
@@ -14,14 +16,14 @@ pub type Text = String<TEXT_LIMIT>;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The host, the boot and the sensor.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Host {
     id: Text,
     name: Text,
     boot: Text,
     version: Text,
-    pack_build: u32,
-    pack_checksum: u32,
+    pack_build: AtomicU32,
+    pack_checksum: AtomicU32,
     time_ms: u64,
     stream_version: u16,
 }
@@ -46,8 +48,8 @@ impl Host {
                 .map_or(Text::new(), |machine| text(host_name(machine))),
             boot: first_word(c"/proc/sys/kernel/random/boot_id"),
             version: text(VERSION),
-            pack_build: pack.build(),
-            pack_checksum: pack.checksum(),
+            pack_build: pack.build().into(),
+            pack_checksum: pack.checksum().into(),
             time_ms: real_ms(),
             stream_version: STREAM_VERSION,
         })
@@ -60,11 +62,22 @@ impl Host {
             name: text(header.host_name),
             boot: text(header.boot_id),
             version: text(header.sensor_version),
-            pack_build: header.pack_build,
-            pack_checksum: header.pack_crc,
+            pack_build: header.pack_build.into(),
+            pack_checksum: header.pack_crc.into(),
             time_ms: header.time_ms,
             stream_version: header.version,
         }
+    }
+
+    /// It uses another pack from now on.
+    pub fn use_pack(&self, pack: &Pack<'_>) {
+        self.pack_build.store(pack.build(), Ordering::Relaxed);
+        self.pack_checksum.store(pack.checksum(), Ordering::Relaxed);
+    }
+
+    /// Whether both are of one start of a sensor: its rules may have changed since.
+    pub fn same_start(&self, other: &Self) -> bool {
+        self.time_ms == other.time_ms && self.boot == other.boot
     }
 
     /// As a header.
@@ -76,8 +89,8 @@ impl Host {
             host_name: &self.name,
             boot_id: &self.boot,
             sensor_version: &self.version,
-            pack_build: self.pack_build,
-            pack_crc: self.pack_checksum,
+            pack_build: self.pack_build.load(Ordering::Relaxed),
+            pack_crc: self.pack_checksum.load(Ordering::Relaxed),
             time_ms: self.time_ms,
         }
     }

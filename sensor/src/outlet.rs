@@ -17,6 +17,7 @@ use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
 use crate::age;
+use crate::exceptions;
 use crate::judge::{Rules, length};
 use crate::log::BEGUN;
 use crate::queue;
@@ -94,6 +95,8 @@ pub struct Outlet {
     pub alerts_lost: u64,
     /// The same of events.
     pub events_lost: u64,
+    /// Events that a rule held for, and an exception too.
+    pub excepted: u64,
 }
 
 impl Outlet {
@@ -113,6 +116,7 @@ impl Outlet {
             rate: Rate::new(),
             alerts_lost: 0,
             events_lost: 0,
+            excepted: 0,
         }
     }
 
@@ -182,6 +186,10 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
+        if exceptions::except(held.id, subject) {
+            self.excepted += 1;
+            return 0;
+        }
         let now = boot_ms();
         let mut different: heapless::Vec<u64, MAX_VALUES> = heapless::Vec::new();
         if let Purpose::Threshold {
@@ -397,10 +405,18 @@ impl Outlet {
         told
     }
 
-    /// Hands a record that is no alert to the writer.
-    pub fn tell(&mut self, record: &Record<'_>) {
-        // Without room for it the next one says the same, and more.
-        let _ = self.push(record);
+    /// Hands a record that is no alert to the writer. Gives whether there was room for it.
+    pub fn tell(&mut self, record: &Record<'_>) -> bool {
+        self.push(record)
+    }
+
+    /// Other rules are used from now on: what is kept by the old ones' numbers is forgotten. Terms stay, which are known by a
+    /// rule's id.
+    pub fn forget_rules(&mut self) {
+        self.told = Rules::NONE;
+        self.rate.forget_rules();
+        self.sequences.clear();
+        self.thresholds.clear();
     }
 
     /// How many terms were forgotten before their window was over.
@@ -534,15 +550,13 @@ pub(crate) mod tests {
 
     #[test]
     fn an_argument_that_was_cut_is_not_what_matched() {
-        let engine = Engine::new(
-            crate::rules::built_in().unwrap(),
-            peewit_core::engine::Limits::Device,
-        );
+        let book = crate::rules::built_in().unwrap();
+        let engine = book.engine();
         let mut evaluation = Evaluation::new();
         let new_terms = |rule: &pack::Rule<'_>| matches!(rule.purpose, Purpose::NewTerms { .. });
         let seed = engine.pack().rules().find(new_terms).unwrap().index;
         let mut of = |args, cut| {
-            matched_arg(&engine, &mut evaluation, seed, args, cut).map(|arg| (arg.index, arg.bytes))
+            matched_arg(engine, &mut evaluation, seed, args, cut).map(|arg| (arg.index, arg.bytes))
         };
         for (args, cut, expected) in [
             (&b"x\0id\0"[..], false, Some((1, &b"id"[..]))),
@@ -570,16 +584,14 @@ pub(crate) mod tests {
         static BYTES: [AtomicU8; 16 << 10] = [const { AtomicU8::new(0) }; 16 << 10];
         static RING: Ring = Ring::new(&BYTES);
         let (alerts, mut writer) = RING.ends();
-        let engine = Engine::new(
-            crate::rules::built_in().unwrap(),
-            peewit_core::engine::Limits::Device,
-        );
+        let book = crate::rules::built_in().unwrap();
+        let engine = book.engine();
         let new_terms = |rule: &pack::Rule<'_>| matches!(rule.purpose, Purpose::NewTerms { .. });
         let seed = engine.pack().rules().find(new_terms).unwrap().index;
         let (proc, lineage) = (Proc::open().unwrap(), Box::new(Table::new()));
         let mut outlet = Box::new(Outlet::new());
         outlet.open(0, alerts, None);
-        outlet.rate.limit(100, 1);
+        outlet.rate.limit((100, 1));
         let raise = |outlet: &mut Outlet, parent: &str| {
             let subject = Subject {
                 action: Action::Exec,
@@ -598,7 +610,7 @@ pub(crate) mod tests {
                 flags: Flags::NONE,
                 matched: None,
             };
-            u64::from(outlet.matched(&engine, seed, &subject, &lineage, &beside))
+            u64::from(outlet.matched(engine, seed, &subject, &lineage, &beside))
         };
         let (mut buffer, mut scratch) = ([0; MAX_FRAME], [0; MAX_FRAME]);
         let (mut sent, mut told) = (0, 0);

@@ -9,7 +9,7 @@ use peewit_core::alert::{HELD_BACK_RULES, HeldBack, HeldBackRule, RuleId, TEXT_L
 use peewit_core::pack::{Pack, RuleIndex};
 
 /// How many alerts there may be in how many seconds, if nobody says otherwise.
-pub const DEFAULT: (u64, u64) = (100, 300);
+pub const DEFAULT: (u32, u32) = (100, 300);
 
 /// Alerts of a rule that were held back.
 struct Held {
@@ -64,9 +64,9 @@ impl Rate {
     }
 
     /// So many alerts in so many seconds; 0: any number.
-    pub const fn limit(&mut self, alerts: u64, seconds: u64) {
-        self.limit = alerts;
-        self.period_ms = seconds.saturating_mul(1000);
+    pub const fn limit(&mut self, (alerts, seconds): (u32, u32)) {
+        self.limit = alerts as u64;
+        self.period_ms = seconds as u64 * 1000;
     }
 
     /// Whether an alert may be sent now; it counts.
@@ -143,6 +143,11 @@ impl Rate {
         })
     }
 
+    /// The rules have other numbers from now on: what was held back of which is not known any more.
+    pub const fn forget_rules(&mut self) {
+        self.used = 0;
+    }
+
     /// It was told.
     pub const fn told(&mut self) {
         self.held = 0;
@@ -167,7 +172,7 @@ mod tests {
             assert!(rate.admits(now));
         }
         let mut rate = Rate::new();
-        rate.limit(3, 10);
+        rate.limit((3, 10));
         let mut at = |now| rate.admits(now);
         assert!(at(5000) && at(5001) && at(14_999));
         assert!(!at(14_999));
@@ -180,9 +185,10 @@ mod tests {
 
     #[test]
     fn what_is_held_back_is_told_once() {
-        let pack = crate::rules::built_in().unwrap();
+        let book = crate::rules::built_in().unwrap();
+        let pack = book.engine().pack();
         let mut rate = Rate::new();
-        rate.limit(1, 10);
+        rate.limit((1, 10));
         assert!(rate.admits(1000));
         assert_eq!(rate.record(&pack), None);
         assert!(!rate.is_due(20_000));
@@ -215,9 +221,10 @@ mod tests {
 
     #[test]
     fn more_rules_than_are_named() {
-        let pack = crate::rules::built_in().unwrap();
+        let book = crate::rules::built_in().unwrap();
+        let pack = book.engine().pack();
         let mut rate = Rate::new();
-        rate.limit(1, 10);
+        rate.limit((1, 10));
         for rule in 0..20 {
             for _ in 0..=rule {
                 rate.hold(rule, b"", 1, 1);

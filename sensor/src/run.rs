@@ -1,31 +1,36 @@
 //! `peewit run`: watches until it is told to end.
 
 mod error;
+mod pulse;
+mod reload;
 mod start;
 mod threads;
 
 use peewit_core::alert::{COUNT_NAMES, Limits, Reason, Source};
-use peewit_core::engine::{Engine, Limits as EngineLimits};
 use peewit_core::pack::Pack;
 
-use crate::cli::{Name, Options};
+use crate::cli::{Name, Options, Told};
 use crate::demo::Stage;
+use crate::exceptions::{self, EXCEPTIONS};
 use crate::health::Keeper;
 use crate::host::Host;
 use crate::problem::Problem;
 use crate::proc::Proc;
+use crate::rules::RULES;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::store::Store;
 use crate::sys::{
-    Control, Ended, Errno, Messages, Once, OpenMode, Signals, ThreadId, Waited, boot_ms,
-    device_events, lock_on_fault, open, process_id, release_stack, sleep_ms, thread_id,
+    Asked, Control, Ended, Errno, Messages, Once, OpenMode, STDOUT, Signals, Supervisor, ThreadId,
+    Waited, boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_stack,
+    sleep_ms, thread_id,
 };
-use crate::text::{number, plain, say};
+use crate::text::{plain, say};
 use crate::texts::Text;
-use crate::{age, capture, limits, rules, source, status, terms, writer};
+use crate::{age, capture, config, limits, rules, source, status, terms, writer};
 use error::Error;
+use pulse::Pulse;
 pub use start::pinnable;
-use start::{open_store, start_writer};
+use start::{open_store, rate, start_writer};
 pub use threads::SOCKET_BUFFER;
 use threads::Threads;
 
@@ -46,37 +51,41 @@ const LOOK_MS: u32 = 5000;
 const CANARY_S: u64 = 60;
 const HEALTH_S: u64 = 3600;
 
-/// The command. Gives the exit status.
-pub fn run(options: &Options) -> u8 {
-    match watch(options) {
+/// The command, with what was told on the command line. Gives the exit status: 2 if the configuration makes no sense.
+pub fn run(told: &Options) -> u8 {
+    let Some(options) = config::load(told) else {
+        return 2;
+    };
+    match watch(told, &options) {
         Ok(()) => 0,
         Err(error) => {
-            error.tell(options);
+            error.tell(&options);
             1
         }
     }
 }
 
-fn watch(options: &Options) -> Result<(), Error> {
+fn watch(told: &Options, options: &Options) -> Result<(), Error> {
     let me = thread_id();
     let signals = Signals::take()?;
-    let pack = pack(options)?;
+    let supervisor = Supervisor::find();
+    let store = open_store(options, me)?;
+    read_rules(options)?;
+    let rules = RULES.hold().ok_or(Errno::NOT_FOUND)?;
+    let pack = rules.engine().pack();
     let stage = options.has(Name::Demo).then(Stage::build).transpose();
     let stage = stage.map_err(Error::Demo)?;
-    let mut store = open_store(options, me)?;
-    if let Some(store) = &mut store {
-        store.use_pack(pack.build());
-    }
     let host = host(&pack, store.as_ref().map(Store::host_id))?;
     let events = options
         .value(Name::Events)
         .map(|path| open(path, OpenMode::Truncate));
     let events = events.transpose().map_err(Error::Events)?;
 
-    let buffer = figure(options, Name::Buffer, SOCKET_BUFFER as u64)?;
-    let buffer = i32::try_from(buffer).map_err(|_| Error::Option(Name::Buffer))?;
-    let health_s = figure(options, Name::Health, HEALTH_S)?;
-    let canary_s = figure(options, Name::Canary, CANARY_S)?;
+    let rule_count = pack.rule_count();
+    drop(rules);
+
+    let buffer = options.figure(Name::Buffer, SOCKET_BUFFER as u64);
+    let buffer = i32::try_from(buffer).unwrap_or(SOCKET_BUFFER);
 
     // Code and data that were in use once stay in memory; kernels before 4.4 do not know it.
     let _ = lock_on_fault();
@@ -84,7 +93,6 @@ fn watch(options: &Options) -> Result<(), Error> {
     let proc = Proc::open().map_err(|_| Problem::NoProc)?;
     let source = choose(options)?;
     let sensor = SENSOR.set(Sensor {
-        engine: engine(pack)?,
         proc,
         lineage: threads::lineage(source, buffer)?,
         source,
@@ -99,18 +107,20 @@ fn watch(options: &Options) -> Result<(), Error> {
     sensor.lineage.listen().map_err(Problem::of)?;
     let mut watch = Watch {
         sensor,
-        keeper: Keeper::new(
-            sensor,
-            found(sensor, &threads),
-            health_s.saturating_mul(1000),
-        ),
+        keeper: Keeper::new(sensor, found(sensor, &threads)),
         threads,
-        canary_ms: canary_s.saturating_mul(1000),
+        canary_ms: 0,
         host,
         control: control(options),
+        supervisor,
+        told: *told,
+        options: *options,
+        on_terminal: is_terminal(&STDOUT),
         me,
     };
-    let result = watch.until_signal(&signals, stage.as_ref(), &pack);
+    watch.obey(options);
+    let result = watch.until_signal(&signals, stage.as_ref(), rule_count);
+    watch.supervisor.tell(b"STOPPING=1");
     sensor.lineage.ignore();
     if result.is_ok() {
         watch.keeper.tell(Reason::Stop, me);
@@ -125,20 +135,13 @@ fn watch(options: &Options) -> Result<(), Error> {
     result
 }
 
-/// A number of an option.
-fn figure(options: &Options, name: Name, default: u64) -> Result<u64, Error> {
-    options.value(name).map_or(Ok(default), |value| {
-        number(value.to_bytes()).ok_or(Error::Option(name))
-    })
-}
-
 /// Where events are to come from.
 fn choose(options: &Options) -> Result<Source, Error> {
-    if let Some(name) = options.value(Name::Source) {
-        let source = Source::ALL
-            .into_iter()
-            .find(|source| source.name().as_bytes() == name.to_bytes())
-            .ok_or(Error::Option(Name::Source))?;
+    let named = options.value(Name::Source).and_then(|name| {
+        let is_it = |source: &Source| source.name().as_bytes() == name.to_bytes();
+        Source::ALL.into_iter().find(is_it)
+    });
+    if let Some(source) = named {
         return source::problem(source).map_or(Ok(source), |problem| Err(problem.into()));
     }
     let source = source::best()?;
@@ -190,22 +193,16 @@ fn control(options: &Options) -> Option<Control> {
     }
 }
 
-/// Which rules to use.
-fn pack(options: &Options) -> Result<Pack<'static>, Error> {
-    match rules::load(options.value(Name::Rules).unwrap_or(rules::DEFAULT)) {
-        Err(rules::Error::Unreadable(Errno::NOT_FOUND)) if !options.has(Name::Rules) => {
-            rules::built_in()
-        }
-        loaded => loaded,
-    }
-    .map_err(Error::Rules)
-}
-
-/// Not inlined, and no part of [`Sensor`]: it has some KiB, which would stay on the stack for ever.
+/// Reads rules and exceptions. Not inlined: an engine has some KiB, which would stay on the stack for ever.
 #[inline(never)]
-fn engine(pack: Pack<'static>) -> Result<&'static Engine<'static>, Errno> {
-    static ENGINE: Once<Engine<'_>> = Once::new();
-    ENGINE.make(|| Engine::new(pack, EngineLimits::Device))
+fn read_rules(options: &Options) -> Result<(), Error> {
+    let (book, build) = rules::choose(options).map_err(Error::Rules)?;
+    let exceptions = exceptions::load(options, &book.engine().pack()).map_err(Error::Exceptions)?;
+    rules::note_build(build);
+    // The first ones: nobody is in the way.
+    EXCEPTIONS.replace(exceptions);
+    RULES.replace(book);
+    Ok(())
 }
 
 fn host(pack: &Pack<'_>, kept: Option<&str>) -> Result<&'static Host, Errno> {
@@ -221,6 +218,13 @@ struct Watch {
     canary_ms: u64,
     host: &'static Host,
     control: Option<Control>,
+    supervisor: Supervisor,
+    /// What the command line said.
+    told: Options,
+    /// The same with what the configuration said at the start.
+    options: Options,
+    /// Somebody could watch at the start.
+    on_terminal: bool,
     me: ThreadId,
 }
 
@@ -229,7 +233,7 @@ impl Watch {
         &mut self,
         signals: &Signals,
         stage: Option<&Stage>,
-        pack: &Pack<'_>,
+        rule_count: usize,
     ) -> Result<(), Error> {
         let (sensor, me) = (self.sensor, self.me);
         let mut messages = Messages::new();
@@ -241,9 +245,10 @@ impl Watch {
             .text(sensor.source.name())
             .text(", ")
             .text(health.grade())
-            .count("; rules: ", pack.rule_count() as u64)
+            .count("; rules: ", rule_count as u64)
             .count(", threads: ", self.threads.count as u64)
             .count(", processes known: ", STATE.lock(me).lineage().len() as u64);
+        self.supervisor.tell(b"READY=1");
         if let Some(stage) = stage {
             stage.play().map_err(Error::Demo)?;
             // The writer has been woken; it only has to get a CPU.
@@ -258,17 +263,25 @@ impl Watch {
         let (mut execs, mut delay) = (0, FORK_DELAY_MS);
         let mut canary_at = boot_ms().saturating_add(self.canary_ms);
         let mut look_at = boot_ms() + u64::from(LOOK_MS);
+        let mut pulse = Pulse::new(self.supervisor.watchdog_ms());
         loop {
             let control = self.control.as_ref().map(Control::fd);
             let files = [sensor.lineage.fd(), control, devices.as_ref()];
-            let ready = match signals.wait(files, LOOK_MS) {
-                Waited::Signal => return Ok(()),
+            let ready = match signals.wait(files, pulse.interval_ms.min(LOOK_MS)) {
+                Waited::Signal => match signals.next() {
+                    Some(Asked::Reload) if !self.is_hung_up() => {
+                        self.reload(&mut messages);
+                        0
+                    }
+                    Some(_) => return Ok(()),
+                    None => 0,
+                },
                 Waited::Readable(ready) => ready,
                 Waited::Nothing => 0,
             };
             // Forks without an exec wake nobody for a while: one visit takes note of all that came since the last.
             if ready & 1 != 0 && signals.wait([None; 3], delay) == Waited::Signal {
-                return Ok(());
+                continue;
             }
             sensor.lineage.seen();
             let (seen, handled) = {
@@ -305,11 +318,27 @@ impl Watch {
                 self.keeper.look(me);
                 look_at = boot_ms() + u64::from(LOOK_MS);
             }
+            if pulse.beats(sensor) {
+                self.supervisor.tell(b"WATCHDOG=1");
+            }
             if boot_ms() >= canary_at {
                 self.canary(&mut messages);
                 canary_at = boot_ms().saturating_add(self.canary_ms);
             }
         }
+    }
+
+    /// The terminal on which somebody watched has gone.
+    fn is_hung_up(&self) -> bool {
+        self.on_terminal && !is_terminal(&STDOUT)
+    }
+
+    /// Does what the options say of what can change while it runs.
+    fn obey(&mut self, told: &Told<'_>) {
+        let interval = |name, default| told.figure(name, default).saturating_mul(1000);
+        STATE.lock(self.me).outlet.rate.limit(rate(told));
+        self.keeper.every(interval(Name::Health, HEALTH_S));
+        self.canary_ms = interval(Name::Canary, CANARY_S);
     }
 
     /// Whether events still come: another program may have silenced the connector for all. Then it is asked again.

@@ -3,9 +3,9 @@
 mod ends;
 mod forks;
 mod seeds;
+mod swap;
 
 use peewit_core::alert::{Action, Flags, MatchedArg, ProcessEvent, Source};
-use peewit_core::engine::Engine;
 use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
 use peewit_core::packed::Packer;
@@ -14,14 +14,13 @@ use crate::judge::{Judge, Rules};
 use crate::late::Late;
 use crate::outlet::{Beside, Outlet, Table, args_len};
 use crate::proc::{Arguments, PATH_MAX, Proc};
+use crate::rules::RULES;
 use crate::source::{Lineage, Notice};
 use crate::subject::{Parent, Subject};
-use crate::sys::{Errno, Mapping, Messages, Once, PiMutex, Wake, lock_value, real_ms};
+use crate::sys::{Book, Errno, Held, Mapping, Messages, Once, PiMutex, Wake, lock_value, real_ms};
 
 /// What does not change once the sensor runs.
 pub struct Sensor {
-    /// The rules.
-    pub engine: &'static Engine<'static>,
     /// `/proc`.
     pub proc: Proc,
     /// Forks, ends, answers.
@@ -72,6 +71,8 @@ pub struct State {
     pub own_child: u32,
     /// The kernel answered LISTEN.
     pub answered: bool,
+    /// The rules were replaced, and of some processes it is not known yet what holds of them by the new ones.
+    relearning: bool,
 }
 
 /// What it takes to look at a process that did not just exec.
@@ -96,6 +97,16 @@ pub struct Exec<'a> {
     pub args: Option<&'a [u8]>,
     /// What kept one of them from being read.
     pub missing: Option<Missing>,
+}
+
+/// What was found out about an exec.
+pub struct Found<'a> {
+    /// By these rules.
+    pub book: &'a Held<Book>,
+    /// Those that hold.
+    pub rules: Rules,
+    /// Some of them, and the arguments by which they do.
+    pub matched: &'a [(RuleIndex, Option<MatchedArg<'a>>)],
 }
 
 /// Why an exec is not complete.
@@ -141,6 +152,7 @@ impl State {
             },
             own_child: 0,
             answered: false,
+            relearning: false,
         }
     }
 
@@ -173,13 +185,19 @@ impl State {
 
     /// Takes note of the forks and ends up to now.
     pub fn drain(&mut self, sensor: &Sensor, messages: &mut Messages) {
+        let Some(rules) = RULES.hold() else {
+            return;
+        };
+        let engine = rules.engine();
         let lost = sensor.lineage.drain(messages, &mut |notice| match notice {
             Notice::Fork {
                 parent,
                 child,
                 thread: false,
-            } => self.forked(sensor, parent, child),
-            Notice::Exit { tid, pid, status } if tid == pid => self.ended(sensor, pid, status),
+            } => self.forked(sensor, engine, parent, child),
+            Notice::Exit { tid, pid, status } if tid == pid => {
+                self.ended(sensor, engine, pid, status);
+            }
             Notice::Answer { .. } => self.answered = true,
             _ => {}
         });
@@ -203,6 +221,9 @@ impl State {
         if let Kin::Lost = self.lineage.parent(pid) {
             self.find_parent(sensor, pid);
         }
+        if self.relearning {
+            self.learn_parent(sensor, pid);
+        }
         facts.clear();
         match self.lineage.parent(pid) {
             Kin::Known(parent) => {
@@ -221,16 +242,20 @@ impl State {
         self.lineage.exec(pid, &Image::LOST);
     }
 
-    /// Enters an exec that was judged: alerts first, then the process' new program.
+    /// Enters an exec that was judged: alerts first, then the process' new program. Nothing is done, and `false` given, if the
+    /// rules were replaced meanwhile: then it is to be judged by the new ones, from the beginning.
     pub fn exec(
         &mut self,
         sensor: &'static Sensor,
         exec: &Exec<'_>,
         subject: &mut Subject<'_>,
         judge: &Judge,
-        mut rules: Rules,
-        matched: &[(RuleIndex, Option<MatchedArg<'_>>)],
-    ) {
+        found: Found<'_>,
+    ) -> bool {
+        if !RULES.is_current(found.book) {
+            return false;
+        }
+        let mut rules = found.rules;
         let mut flags = Flags::NONE;
         if exec.executable.is_some_and(|executable| executable.deleted) {
             flags |= Flags::DELETED;
@@ -255,14 +280,15 @@ impl State {
                     tid: exec.tid,
                     args_len: length,
                     flags,
-                    matched: matched
+                    matched: found
+                        .matched
                         .iter()
                         .find(|(of, _)| *of == rule)
                         .and_then(|(_, arg)| *arg),
                 };
-                raised += self
-                    .outlet
-                    .matched(sensor.engine, rule, &view, &self.lineage, &beside);
+                raised +=
+                    self.outlet
+                        .matched(found.book.engine(), rule, &view, &self.lineage, &beside);
             }
         }
         let parent_known = !matches!(subject.parent, Parent::Lost);
@@ -301,5 +327,6 @@ impl State {
         }
         self.lineage.exec(exec.pid, &judge.image(subject));
         self.raised(sensor, raised);
+        true
     }
 }

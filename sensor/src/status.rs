@@ -38,6 +38,7 @@ pub fn serve(control: &Control, host: &Host, keeper: &Keeper, me: ThreadId) {
     }
 }
 
+/// Answers a question by its first word; what follows that is its own.
 #[inline(never)]
 fn answer(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
     let mut question = [0; QUESTION];
@@ -52,6 +53,11 @@ fn answer(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(),
     if question != STATUS {
         return Err(Errno::INVALID);
     }
+    health(client, host, keeper, me)
+}
+
+/// How the sensor is.
+fn health(client: &Fd, host: &Host, keeper: &Keeper, me: ThreadId) -> Result<(), Errno> {
     let mut bytes = [0; ANSWER];
     let mut length = 0;
     let health = keeper.health(Reason::Status, me);

@@ -13,10 +13,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use peewit_core::store::{MAX_FRAMED, MAX_RECORD, Place, Record, Saved, encode, framed};
 
-use crate::age;
 use crate::state::STATE;
 use crate::sys::{Errno, Fd, OpenMode, boot_ms, thread_id};
 use crate::text::say;
+use crate::{age, rules};
 pub use folder::{Folder, read};
 pub use load::look;
 pub use rewrite::names;
@@ -131,8 +131,9 @@ impl Store {
         self.saved.pack_build
     }
 
-    /// Rules with this build number are in use.
-    pub fn use_pack(&mut self, build: u32) {
+    /// Keeps the build number of the newest rules that were in use.
+    fn note_pack(&mut self) {
+        let build = rules::newest_build();
         if build > self.saved.pack_build {
             self.append(&Record::Pack { build });
         }
@@ -151,6 +152,7 @@ impl Store {
     /// Writes everything anew if it is time to, and at a clean end (`stop`).
     pub fn tick(&mut self, stop: bool) {
         let now = boot_ms();
+        self.note_pack();
         if stop {
             return self.rewrite(true);
         }

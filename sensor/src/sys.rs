@@ -6,13 +6,16 @@
 #![allow(unsafe_code)]
 
 mod args;
+mod book;
 mod clock;
 mod control;
 mod fanotify;
 mod fd;
 mod memory;
 mod mutex;
+mod notify;
 mod once;
+mod pair;
 mod perf;
 mod process;
 mod signal;
@@ -26,6 +29,7 @@ use core::ffi::c_int;
 use crate::texts::Text;
 
 pub use args::{Args, arguments};
+pub use book::Book;
 pub use clock::{boot_ms, is_synchronised, monotonic_ns, nap, real_ms, sleep_ms};
 pub use control::{Control, ask};
 pub use fanotify::{Fanotify, Opened, OpenedBatch};
@@ -36,10 +40,12 @@ pub use fd::{
 };
 pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
 pub use mutex::{Guard, PiMutex};
+pub use notify::Supervisor;
 pub use once::Once;
+pub use pair::{Held, Pair};
 pub use perf::{Many, PerfRecord, PerfRing, Tells};
 pub use process::{Ended, exit, host_name, machine, process_id, random, release, run};
-pub use signal::{Signals, Waited, wait_readable};
+pub use signal::{Asked, Signals, Waited, wait_readable};
 pub use socket::{Connector, Instruction, Message, Messages, device_events};
 pub use thread::{
     CpuSet, MAX_CPUS, Memory, PRIORITY, Start, ThreadId, allow, favour, pin, pin_thread, realtime,

@@ -1,6 +1,6 @@
 //! The writer: the one thread that waits for disks and terminals.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use peewit_core::alert::{Alert, Record, RuleInfo};
 use peewit_core::ecs::{write_event, write_text};
@@ -11,6 +11,7 @@ use crate::log::Log;
 use crate::outlet::NOTE;
 use crate::queue;
 use crate::ring::Consumer;
+use crate::rules::RULES;
 use crate::state::SENSOR;
 use crate::store::Store;
 use crate::sys::{Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
@@ -58,11 +59,9 @@ pub fn run(start: Start) {
     };
     // Without the right to it the writer is merely later.
     let _ = favour();
-    let mut desk = Desk {
-        writer,
-        pack: sensor.engine.pack(),
-    };
+    let mut desk = Desk { writer };
     loop {
+        BEATS.fetch_add(1, Ordering::Relaxed);
         let seen = sensor.writer.rung();
         let stop = STOP.load(Ordering::SeqCst);
         let worked = desk.alerts(start.buffer) | desk.events(start.buffer);
@@ -76,6 +75,9 @@ pub fn run(start: Start) {
         }
     }
 }
+
+/// Goes on whenever the writer does: it has done what there was when the bell was rung.
+pub static BEATS: AtomicU32 = AtomicU32::new(0);
 
 /// Lets the writer finish what is queued, for at most so many milliseconds. Gives whether it did.
 pub fn finish(at_most_ms: u32) -> bool {
@@ -94,7 +96,6 @@ pub fn finish(at_most_ms: u32) -> bool {
 
 struct Desk {
     writer: Writer,
-    pack: Pack<'static>,
 }
 
 impl Desk {
@@ -124,7 +125,7 @@ impl Desk {
             }
             log.take(record, store, scratch);
             if *shown && !is_note {
-                print(record, scratch, &self.pack);
+                print(record, scratch);
             }
         }
         // An error is told, and what it is about waits.
@@ -188,7 +189,7 @@ impl Desk {
 
 /// Shows an alert on standard output.
 #[inline(never)]
-fn print(frame: &[u8], scratch: &mut [u8], pack: &Pack<'_>) {
+fn print(frame: &[u8], scratch: &mut [u8]) {
     let mut input = frame;
     if let Some(Item::Record {
         record: Record::Alert(alert),
@@ -196,7 +197,11 @@ fn print(frame: &[u8], scratch: &mut [u8], pack: &Pack<'_>) {
     }) = Frames::new(scratch).next(&mut input)
     {
         let mut out = Out::new(&STDOUT);
-        show(&mut out, &alert, rule_of(&alert, pack).as_ref());
+        let rules = RULES.hold();
+        let rule = rules
+            .as_ref()
+            .and_then(|rules| rule_of(&alert, &rules.engine().pack()));
+        show(&mut out, &alert, rule.as_ref());
     }
 }
 

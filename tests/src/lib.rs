@@ -133,6 +133,31 @@ pub fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Compiles rules in KQL, each an id and a query, to a pack with a build number.
+///
+/// # Panics
+/// If they are no rules.
+pub fn compile(rules: &[(&str, &str)], build: u32, pack: &Path) -> Option<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (id, query) in rules {
+        let text = format!(
+            "[rule]\nrule_id = \"{id}\"\nname = \"{id}\"\nauthor = [\"us\"]\ntype = \"query\"\nlanguage = \"kuery\"\n\
+             severity = \"low\"\nrisk_score = 21\nquery = '''\n{query}\n'''\n"
+        );
+        fs::write(folder.path().join(format!("{id}.toml")), text).expect("a rule");
+    }
+    let output = Command::new(ctl()?)
+        .arg("compile")
+        .arg(folder.path())
+        .args(["--strict", "--build", &build.to_string(), "-o"])
+        .arg(pack)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    Some(())
+}
+
 /// A folder with copies of the test programs below `/tmp`, where the seed rule looks.
 pub struct Attack {
     folder: tempfile::TempDir,
@@ -299,6 +324,39 @@ impl Sensor {
             .expect("a number")
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: sends a signal to a child that has not been waited for.
+        unsafe { libc::kill(self.pid().cast_signed(), signal) };
+    }
+
+    /// Lets it read all again, and waits until it says how that went. Gives how often it was done and refused so far.
+    ///
+    /// # Panics
+    /// If it does not say so in time.
+    pub fn reload(&self) -> (u64, u64) {
+        let counts = || {
+            let status = self.status();
+            let count = |name| {
+                status[format!("peewit.health.{name}")]
+                    .as_u64()
+                    .unwrap_or(0)
+            };
+            (count("reloads"), count("reloads_refused"))
+        };
+        let before = counts();
+        self.signal(libc::SIGHUP);
+        let start = Instant::now();
+        loop {
+            let now = counts();
+            if now != before {
+                return now;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not read again");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Ends it by a signal and gives all that it said.
     pub fn stop(self, signal: i32) -> String {
         self.end(signal).1
@@ -306,8 +364,7 @@ impl Sensor {
 
     /// The same, and gives its folder for the next one. SIGKILL ends it badly, all others are to end it well.
     pub fn end(mut self, signal: i32) -> (tempfile::TempDir, String) {
-        // SAFETY: sends a signal to a child that has not been waited for.
-        unsafe { libc::kill(self.pid().cast_signed(), signal) };
+        self.signal(signal);
         while self
             .messages
             .read_line(&mut self.said)

@@ -53,17 +53,20 @@ pub enum Reason {
     Silence,
     /// Somebody asked.
     Status,
+    /// Rules, configuration and exceptions were read again, or refused.
+    Reload,
 }
 
 impl Reason {
     /// All of them. The place is the number on the wire.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Start,
         Self::Stop,
         Self::Interval,
         Self::Loss,
         Self::Silence,
         Self::Status,
+        Self::Reload,
     ];
 
     /// The name, for ECS `event.action`.
@@ -76,6 +79,7 @@ impl Reason {
             Self::Loss => "loss",
             Self::Silence => "silence",
             Self::Status => "status",
+            Self::Reload => "reload",
         }
     }
 }

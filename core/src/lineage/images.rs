@@ -152,6 +152,21 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
         }
     }
 
+    /// Of all images only the path is left, if there is one; the rest of those is lost.
+    pub(super) fn forget_facts(&mut self) {
+        let mut freed = 0;
+        for record in &mut self.records {
+            if record.references != 0 {
+                freed += record.size() - record.path_len;
+                (record.facts_len, record.args_kept, record.args_len) = (0, 0, 0);
+                (record.fork_rules_len, record.exit_rules_len) = (0, 0);
+                // What has no program, a kernel thread, is nothing by other rules either.
+                record.lost |= record.has_path;
+            }
+        }
+        self.in_use -= freed;
+    }
+
     /// The number of an image, with one more reference. `None` if there is no room for it.
     pub(super) fn intern(&mut self, image: &Image<'_>) -> Option<ImageId> {
         let hash = hash(image);

@@ -3,13 +3,12 @@
 use peewit_core::alert::{Alert, Header, HeldBack, Record};
 use peewit_core::ecs::{write_alert, write_held_back, write_held_back_text};
 use peewit_core::frame::Item;
-use peewit_core::pack::Pack;
 
 use crate::host::Host;
 use crate::rule_book::RuleBook;
 use crate::rules;
 use crate::status::show_health;
-use crate::sys::STDOUT;
+use crate::sys::{Book, STDOUT};
 use crate::text::{Line, Out, say};
 use crate::writer::{rule_of, show};
 
@@ -19,7 +18,7 @@ pub(super) struct Printer {
     json: bool,
     /// What the log says of its rules.
     rules: RuleBook,
-    pack: Option<Pack<'static>>,
+    book: Option<Book>,
     /// Whose alerts those are that follow.
     host: Option<Host>,
     /// The first alert that is wanted.
@@ -36,12 +35,12 @@ impl Printer {
     #[inline(never)]
     pub(super) fn new(json: bool, from: u64) -> Self {
         // Only for rules of which the log says nothing: without it their ids are shown.
-        let pack = rules::load(rules::DEFAULT).or_else(|_| rules::built_in());
+        let book = rules::load(rules::DEFAULT).or_else(|_| rules::built_in());
         Self {
             out: Out::new(&STDOUT),
             json,
             rules: RuleBook::new(),
-            pack: pack.ok(),
+            book: book.ok(),
             host: None,
             from,
             seen: 0,
@@ -64,7 +63,8 @@ impl Printer {
             } => {
                 let host = Host::of(header);
                 // Each file has one; only a start has a new time.
-                self.restarted |= self.host.as_ref().is_some_and(|before| *before != host);
+                let before = self.host.as_ref();
+                self.restarted |= before.is_some_and(|before| !before.same_start(&host));
                 self.host = Some(host);
             }
             Item::Record {
@@ -122,7 +122,7 @@ impl Printer {
     }
 
     fn alert(&mut self, alert: &Alert<'_>) {
-        let in_pack = || rule_of(alert, self.pack.as_ref()?);
+        let in_pack = || rule_of(alert, &self.book.as_ref()?.engine().pack());
         let rule = self.rules.rule(alert.rule).or_else(in_pack);
         if self.json {
             let header: Option<Header<'_>> = self.host.as_ref().map(Host::header);

@@ -2,9 +2,9 @@
 
 use crate::cli::{Name, Options};
 use crate::problem::Problem;
-use crate::rules;
 use crate::sys::Errno;
 use crate::text::say;
+use crate::{exceptions, rules};
 
 /// Why the sensor cannot watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +15,9 @@ pub(super) enum Error {
     Child(Errno),
     Problem(Problem),
     Rules(rules::Error),
+    Exceptions(exceptions::Error),
     Events(Errno),
     Demo(Errno),
-    /// There is no such source, or a number is none.
-    Option(Name),
 }
 
 impl From<Errno> for Error {
@@ -36,20 +35,25 @@ impl From<Problem> for Error {
 impl Error {
     /// Says it, with the file that the options name.
     pub(super) fn tell(self, options: &Options) {
-        let path = |name| options.value(name).unwrap_or(rules::DEFAULT).to_bytes();
+        let mut line = say("");
         match self {
-            Self::Start(error) => say("cannot start: ").error(error),
-            Self::Child(error) => say("cannot start a child: ").error(error),
-            Self::Problem(problem) => say("")
+            Self::Exceptions(error) => error.tell(exceptions::path(options), &mut line),
+            Self::Rules(error) => error.tell(rules::path(options), &mut line),
+            Self::Start(error) => line.text("cannot start: ").error(error),
+            Self::Child(error) => line.text("cannot start a child: ").error(error),
+            Self::Problem(problem) => line
                 .long(problem.text())
                 .text("\n`peewit check` says what this kernel and these privileges allow"),
-            Self::Rules(error) => error.tell(say("rules ").printable(path(Name::Rules)).text(": ")),
-            Self::Events(error) => say("events ")
-                .printable(path(Name::Events))
+            Self::Events(error) => line
+                .text("events ")
+                .printable(
+                    options
+                        .value(Name::Events)
+                        .map_or(b"", |path| path.to_bytes()),
+                )
                 .text(": ")
                 .error(error),
-            Self::Option(name) => say("what is this? ").printable(path(name)),
-            Self::Demo(error) => say("the demo cannot be played: ").error(error),
+            Self::Demo(error) => line.text("the demo cannot be played: ").error(error),
         };
     }
 }

@@ -2,21 +2,22 @@
 
 use peewit_core::alert::Record;
 
-use super::{Error, figure};
+use super::Error;
 use crate::age;
-use crate::cli::{Name, Options};
+use crate::cli::{Name, Options, Told};
+use crate::config;
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log::{self, Settings, Sync};
 use crate::rate;
 use crate::ring::{Consumer, Producer, Ring};
+use crate::rules;
 use crate::state::STATE;
 use crate::store::{self, Store};
 use crate::sys::{
     CpuSet, Errno, Fd, MAX_CPUS, Mapping, Memory, Once, STDOUT, ThreadId, allow, is_terminal, pin,
     random, start,
 };
-use crate::text::number;
 use crate::writer::{self, WRITER, Writer};
 
 /// Room for alerts on their way to the writer: more than a hundred of the usual ones.
@@ -27,24 +28,23 @@ const EVENT_QUEUE: usize = 4 << 20;
 /// Opens the state, and takes what it says of terms into the table. The demo has none of its own accord: its terms are to be new.
 ///
 /// # Errors
-/// Those of getrandom(2) and mmap(2), and if `--learning` is no number.
+/// Those of getrandom(2) and mmap(2).
 #[inline(never)]
 pub(super) fn open_store(options: &Options, me: ThreadId) -> Result<Option<Store>, Error> {
     let path = match options.value(Name::State) {
         None if options.has(Name::Demo) => None,
         path => Some(path.unwrap_or(store::DEFAULT)),
     };
-    let learning = options
-        .value(Name::Learning)
-        .map(|_| figure(options, Name::Learning, 0))
-        .transpose()?;
     let store = match path {
         Some(path) => Store::open(path, me)?,
         None => None,
     };
     let mut state = STATE.lock(me);
     match &store {
-        Some(store) => state.outlet.set_key(store.key()),
+        Some(store) => {
+            state.outlet.set_key(store.key());
+            rules::note_build(store.pack_build());
+        }
         None => {
             let mut key = [0; 16];
             random(&mut key)?;
@@ -52,7 +52,8 @@ pub(super) fn open_store(options: &Options, me: ThreadId) -> Result<Option<Store
         }
     }
     if path.is_some() {
-        let learning = learning.map(|seconds| seconds.saturating_mul(1000));
+        let learning = options.has(Name::Learning);
+        let learning = learning.then(|| options.figure(Name::Learning, 0).saturating_mul(1000));
         state.outlet.learn(learning);
     }
     age::look();
@@ -81,14 +82,12 @@ pub(super) fn start_writer(
         (None, Some(stage)) => stage.log(),
         (path, _) => log::file(path.unwrap_or(log::DEFAULT)),
     }?;
-    let settings = settings(options, stage)?;
-    let (alerts_at_most, seconds) = rate(options)?;
+    let settings = settings(options, stage);
     let mut state = STATE.lock(me);
     let (log, sequence) = log::start(path, settings, state.outlet.frame());
     // After a crash some numbers are left out: whether they were used is not known.
     let sequence = sequence.max(store.as_ref().map_or(0, Store::reserved));
     state.outlet.open(sequence, alerts_in, events_in);
-    state.outlet.rate.limit(alerts_at_most, seconds);
     // The first record of the stream.
     state.outlet.tell(&Record::Header(host.header()));
     drop(state);
@@ -105,37 +104,28 @@ pub(super) fn start_writer(
 }
 
 /// How many alerts there may be, in how many seconds.
-#[inline(never)]
-fn rate(options: &Options) -> Result<(u64, u64), Error> {
-    let Some(text) = options.value(Name::RateLimit) else {
-        return Ok(rate::DEFAULT);
-    };
-    let mut numbers = text.to_bytes().split(|&byte| byte == b'/').map(number);
-    match (numbers.next().flatten(), numbers.next(), numbers.next()) {
-        (Some(0), None, _) => Ok((0, 0)),
-        (Some(alerts @ 1..), Some(Some(seconds @ 1..)), None) => Ok((alerts, seconds)),
-        _ => Err(Error::Option(Name::RateLimit)),
-    }
+pub(super) fn rate(told: &Told<'_>) -> (u32, u32) {
+    let text = told.value(Name::RateLimit);
+    text.map_or(rate::DEFAULT, |text| {
+        // Anything else that is a value is 0.
+        config::rate(text.to_bytes()).unwrap_or((0, 0))
+    })
 }
 
 /// How the log is to be kept.
 #[inline(never)]
-fn settings(options: &Options, stage: Option<&Stage>) -> Result<Settings, Error> {
-    let mut settings = Settings::DEFAULT;
-    settings.segment_size = figure(options, Name::SegmentSize, settings.segment_size)?;
-    if settings.segment_size < Settings::LEAST_SIZE {
-        return Err(Error::Option(Name::SegmentSize));
-    }
+fn settings(options: &Options, stage: Option<&Stage>) -> Settings {
+    let default = Settings::DEFAULT;
     // The demo removes one file at its end.
-    let segments = stage.map_or(settings.segments, |_| 1);
-    settings.segments = figure(options, Name::Segments, segments)?;
-    if !(1..=Settings::MOST_SEGMENTS).contains(&settings.segments) {
-        return Err(Error::Option(Name::Segments));
+    let segments = stage.map_or(default.segments, |_| 1);
+    Settings {
+        segment_size: options.figure(Name::SegmentSize, default.segment_size),
+        segments: options.figure(Name::Segments, segments),
+        sync: options
+            .value(Name::Sync)
+            .and_then(|name| Sync::named(name.to_bytes()))
+            .unwrap_or(default.sync),
     }
-    if let Some(name) = options.value(Name::Sync) {
-        settings.sync = Sync::named(name.to_bytes()).ok_or(Error::Option(Name::Sync))?;
-    }
-    Ok(settings)
 }
 
 #[inline(never)]

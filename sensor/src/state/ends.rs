@@ -1,30 +1,38 @@
 //! What the end of a process changes.
 
 use peewit_core::alert::{Action, Flags};
+use peewit_core::engine::Engine;
 use peewit_core::lineage::Parent as Kin;
 use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
+use crate::exceptions;
 use crate::late::Late;
 use crate::outlet::Beside;
 use crate::subject::{Parent, Subject};
 
 impl State {
     /// Takes note of an end, and raises the alerts for rules that hold for it.
-    pub(super) fn ended(&mut self, sensor: &Sensor, pid: u32, status: Option<u32>) {
+    pub(super) fn ended(
+        &mut self,
+        sensor: &Sensor,
+        engine: &Engine<'_>,
+        pid: u32,
+        status: Option<u32>,
+    ) {
         let concerned = self.lineage.get(pid).is_some_and(|process| {
-            let unknown = process.lost && sensor.engine.kinds().meets(Kinds::EXIT);
+            let unknown = process.lost && engine.kinds().meets(Kinds::EXIT);
             unknown || !process.exit_rules.is_empty()
         });
         if concerned {
-            self.end_event(sensor, pid, status);
+            self.end_event(sensor, engine, pid, status);
         }
         self.lineage.exit(pid);
     }
 
     /// Judges an end by what is known of the process: it is gone, or about to be.
     #[cold]
-    fn end_event(&mut self, sensor: &Sensor, pid: u32, status: Option<u32>) {
+    fn end_event(&mut self, sensor: &Sensor, engine: &Engine<'_>, pid: u32, status: Option<u32>) {
         let (Some(process), Some(describer)) = (self.lineage.get(pid), &mut self.describer) else {
             return;
         };
@@ -45,12 +53,18 @@ impl State {
             host_id: sensor.host_id,
             late: Late::new(&sensor.proc, &mut buffer),
         };
-        let mut rules = describer
-            .judge
-            .find(sensor.engine, &mut subject, Kinds::EXIT);
+        let mut rules = describer.judge.find(engine, &mut subject, Kinds::EXIT);
+        // What is kept with the parent is no value: its path is.
+        subject.parent = match self.lineage.parent(pid) {
+            Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
+            _ => subject.parent,
+        };
+        if !rules.is_empty() {
+            exceptions::read(&mut subject);
+        }
         let mut raised = 0;
         while let Some(rule) = rules.pop_last() {
-            if let Some(rule) = sensor.engine.pack().rule(rule) {
+            if let Some(rule) = engine.pack().rule(rule) {
                 subject.read_keys(rule.keys.iter());
             }
             let beside = Beside {
@@ -61,7 +75,7 @@ impl State {
             };
             raised += self
                 .outlet
-                .matched(sensor.engine, rule, &subject, &self.lineage, &beside);
+                .matched(engine, rule, &subject, &self.lineage, &beside);
         }
         self.raised(sensor, raised);
     }

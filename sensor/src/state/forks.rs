@@ -1,10 +1,12 @@
 //! What a fork changes.
 
 use peewit_core::alert::{Action, Flags, ProcessEvent};
+use peewit_core::engine::Engine;
 use peewit_core::lineage::Image;
 use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
+use crate::exceptions;
 use crate::judge::Rules;
 use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
@@ -13,7 +15,7 @@ use crate::sys::real_ms;
 
 impl State {
     /// Enters a new process, and raises the alerts for rules that hold for a fork of its parent.
-    pub(super) fn forked(&mut self, sensor: &Sensor, parent: u32, child: u32) {
+    pub(super) fn forked(&mut self, sensor: &Sensor, engine: &Engine<'_>, parent: u32, child: u32) {
         self.counters.forks += 1;
         if self.lineage.fork(parent, child).is_err() {
             self.seed(sensor, parent);
@@ -25,16 +27,23 @@ impl State {
         let Some(process) = self.lineage.get(child) else {
             return;
         };
-        let unknown = process.lost && sensor.engine.kinds().meets(Kinds::FORK);
+        let unknown = process.lost && engine.kinds().meets(Kinds::FORK);
         if unknown || !process.fork_rules.is_empty() || self.outlet.wants_events() {
-            self.fork_event(sensor, parent, child, unknown);
+            self.fork_event(sensor, engine, parent, child, unknown);
         }
     }
 
     /// Judges a fork, and hands it on to whoever wants to see all events. The child is still what its parent is: what rules for
     /// forks need was kept in the table. `/proc` is asked only where that could not be done, and for the arguments of an event
     /// that no such rule is about.
-    fn fork_event(&mut self, sensor: &Sensor, parent: u32, child: u32, unknown: bool) {
+    fn fork_event(
+        &mut self,
+        sensor: &Sensor,
+        engine: &Engine<'_>,
+        parent: u32,
+        child: u32,
+        unknown: bool,
+    ) {
         let (Some(process), Some(describer)) = (self.lineage.get(child), &mut self.describer)
         else {
             return;
@@ -72,15 +81,14 @@ impl State {
         }
         let mut rules = Rules::NONE;
         if unknown && subject.executable.is_some() {
-            rules = describer
-                .judge
-                .find(sensor.engine, &mut subject, Kinds::FORK);
+            rules = describer.judge.find(engine, &mut subject, Kinds::FORK);
         }
         for rule in process.fork_rules.iter() {
             rules.insert(rule);
         }
         if !rules.is_empty() {
             subject.read_all();
+            exceptions::read(&mut subject);
         }
         let args = subject.args.unwrap_or(&[]);
         let cut = length as usize > args.len();
@@ -90,11 +98,11 @@ impl State {
                 tid: child,
                 args_len: length,
                 flags: Flags::NONE,
-                matched: matched_arg(sensor.engine, describer.judge.evaluation(), rule, args, cut),
+                matched: matched_arg(engine, describer.judge.evaluation(), rule, args, cut),
             };
             raised += self
                 .outlet
-                .matched(sensor.engine, rule, &subject, &self.lineage, &beside);
+                .matched(engine, rule, &subject, &self.lineage, &beside);
         }
         if self.outlet.wants_events() {
             self.outlet.event(&ProcessEvent {

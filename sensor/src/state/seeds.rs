@@ -5,6 +5,7 @@ use peewit_core::lineage::{Image, Parent as Kin};
 
 use super::{Sensor, State};
 use crate::late::Late;
+use crate::rules::RULES;
 use crate::subject::{Parent, Subject};
 use crate::sys::Errno;
 
@@ -15,8 +16,8 @@ impl State {
     }
 
     /// Enters what `/proc` says that a process is: a new process, or one that is known and has become another program.
-    fn describe(&mut self, sensor: &Sensor, pid: u32, known: bool) {
-        let Some(describer) = &mut self.describer else {
+    pub(super) fn describe(&mut self, sensor: &Sensor, pid: u32, known: bool) {
+        let (Some(describer), Some(rules)) = (&mut self.describer, RULES.hold()) else {
             return;
         };
         let (args, executable) =
@@ -39,7 +40,7 @@ impl State {
                     late: Late::new(&sensor.proc, &mut buffer),
                 };
                 describer.judge.begin();
-                describer.judge.remember(sensor.engine, &mut subject);
+                describer.judge.remember(rules.engine(), &mut subject);
                 let image = describer.judge.image(&subject);
                 if known {
                     self.lineage.exec(pid, &image);
@@ -69,12 +70,14 @@ impl State {
         }
     }
 
-    /// Enters a process of which a fork, an exec or an end may have been lost, if `/proc` knows it otherwise.
+    /// Enters a process of which a fork, an exec or an end may have been lost, if `/proc` knows it otherwise; or of which it is not
+    /// known yet what holds by other rules.
     pub fn refresh(&mut self, sensor: &Sensor, pid: u32) {
         let Some(known) = self.lineage.get(pid) else {
             return self.seed(sensor, pid);
         };
         let (ppid, path) = (known.ppid, known.path);
+        let unlearned = self.relearning && known.lost;
         let orphaned = match self.lineage.parent(pid) {
             Kin::Known(parent) => parent.exited,
             Kin::None | Kin::Lost => true,
@@ -90,7 +93,7 @@ impl State {
         }
         let same = match &mut self.describer {
             Some(describer) => match sensor.proc.executable(pid, describer.path) {
-                Ok(executable) => path == Some(executable.path),
+                Ok(executable) => !unlearned && path == Some(executable.path),
                 Err(_) => true,
             },
             None => true,

@@ -73,7 +73,7 @@ fn socket(flags: c_int) -> Result<Fd, Errno> {
     Errno::check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(Fd::own)
 }
 
-fn address(path: &CStr) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
+pub(super) fn address(path: &CStr) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
     // SAFETY: all zero is a valid address: unspecified.
     let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;

@@ -14,6 +14,8 @@ pub struct Mapping {
 
 // SAFETY: the memory belongs to this value alone and goes with it.
 unsafe impl Send for Mapping {}
+// SAFETY: through a shared reference it is only read.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// So many bytes (rounded up to pages by the kernel). They take up memory only as far as they are touched, even where

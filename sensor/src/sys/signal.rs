@@ -5,16 +5,25 @@ use core::ptr;
 
 use super::{Errno, Fd};
 
-/// The signals that ask for an end: SIGINT, SIGTERM and SIGHUP.
+/// The signals that ask for something: SIGINT and SIGTERM for an end, SIGHUP for another look at the configuration.
 #[derive(Debug)]
 pub struct Signals {
     fd: Fd,
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// SIGINT or SIGTERM: an end.
+    End,
+    /// SIGHUP: to read all again.
+    Reload,
+}
+
 /// What a wait ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waited {
-    /// A signal asks for an end.
+    /// There is a signal: see [`Signals::next`].
     Signal,
     /// There is something to read in these: a bit for each place.
     Readable(u32),
@@ -42,6 +51,25 @@ impl Signals {
             )
         })?;
         Ok(Self { fd: Fd::own(fd) })
+    }
+
+    /// Takes the next signal, if there is one.
+    pub fn next(&self) -> Option<Asked> {
+        // struct signalfd_siginfo: the number first.
+        let mut signal = [0u32; 32];
+        // SAFETY: the kernel writes at most so many bytes there.
+        let read = unsafe {
+            libc::read(
+                self.fd.raw(),
+                signal.as_mut_ptr().cast(),
+                size_of_val(&signal),
+            )
+        };
+        let number = signal.first().copied().filter(|_| read > 0)?;
+        Some(match number.cast_signed() {
+            libc::SIGHUP => Asked::Reload,
+            _ => Asked::End,
+        })
     }
 
     /// Waits for a signal, or until one of `others` has something to read, at most so many milliseconds.

@@ -1,0 +1,129 @@
+//! Reading configuration, rules and exceptions again, without missing an event.
+
+use peewit_core::alert::{Reason, Record};
+
+use super::{Watch, seed};
+use crate::cli::{self, Name};
+use crate::config;
+use crate::exceptions::{self, EXCEPTIONS, Exceptions};
+use crate::rules::{self, RULES};
+use crate::state::STATE;
+use crate::sys::{Book, Messages, monotonic_ns, release_stack, sleep_ms};
+use crate::text::{Decimal, PathBuffer, plain, say};
+
+/// How often to try to put a header into a stream that has no room, every 10 ms.
+const TRIES: u32 = 100;
+
+/// Whether another value of an option is obeyed at once.
+const fn is_obeyed(name: Name) -> bool {
+    matches!(
+        name,
+        Name::Rules
+            | Name::RateLimit
+            | Name::Exceptions
+            | Name::AllowOlderPack
+            | Name::Health
+            | Name::Canary
+    )
+}
+
+impl Watch {
+    /// Reads all again and uses it; or says what is bad, and goes on with what there was.
+    #[inline(never)]
+    pub(super) fn reload(&mut self, messages: &mut Messages) {
+        let now = Decimal::new(monotonic_ns() / 1000);
+        if let Ok(message) =
+            PathBuffer::<64>::of(&[b"RELOADING=1\nMONOTONIC_USEC=", now.as_bytes()])
+        {
+            self.supervisor.tell(message.as_bytes());
+        }
+        if self.read_again(messages).is_some() {
+            self.keeper.reloads += 1;
+        } else {
+            self.keeper.reloads_refused += 1;
+            say("read again, and refused: all stays as it was");
+        }
+        self.keeper.tell(Reason::Reload, self.me);
+        self.supervisor.tell(b"READY=1");
+        release_stack();
+    }
+
+    /// Nothing is changed before all was found good.
+    fn read_again(&mut self, messages: &mut Messages) -> Option<()> {
+        let refuse = |error: config::Error| {
+            error.tell(config::path(&self.told), &mut say(""));
+        };
+        let mut file = config::read(&self.told).map_err(refuse).ok()?;
+        let told = config::merge(&self.told, file.as_mut());
+        let told = told.map_err(refuse).ok()?;
+        let (book, build) = rules::choose(&told)
+            .map_err(|error| {
+                error.tell(rules::path(&told), &mut say(""));
+            })
+            .ok()?;
+        let pack = book.engine().pack();
+        let exceptions = exceptions::load(&told, &pack)
+            .map_err(|error| {
+                error.tell(exceptions::path(&told), &mut say(""));
+            })
+            .ok()?;
+        let rule_count = pack.rule_count();
+        let identity = (pack.build(), pack.checksum());
+        let is_new = RULES.hold().is_none_or(|held| {
+            let pack = held.engine().pack();
+            (pack.build(), pack.checksum()) != identity
+        });
+        if !self.replace(messages, Some(book).filter(|_| is_new), exceptions) {
+            say("the rules before these are still in use");
+            return None;
+        }
+        rules::note_build(build);
+        self.obey(&told);
+        for name in cli::keys().filter(|name| !is_obeyed(*name)) {
+            if told.value(name) != self.options.value(name) {
+                say(cli::key_of(name)).text(": takes effect at the next start");
+            }
+        }
+        plain("peewit: read again; rules: ").number(rule_count as u64);
+        Some(())
+    }
+
+    /// Other exceptions, and other rules if there are some, between two events. Gives whether that could be done.
+    fn replace(
+        &mut self,
+        messages: &mut Messages,
+        book: Option<Book>,
+        exceptions: Exceptions,
+    ) -> bool {
+        let (sensor, me) = (self.sensor, self.me);
+        // Then the places are free until something is put there, which happens here alone.
+        if !RULES.retire() || !EXCEPTIONS.retire() {
+            return false;
+        }
+        let Some(book) = book else {
+            let _locked = STATE.lock(me);
+            return EXCEPTIONS.replace(exceptions);
+        };
+        self.host.use_pack(&book.engine().pack());
+        let mut state = STATE.lock(me);
+        if !state.replace_rules(sensor, messages, book) || !EXCEPTIONS.replace(exceptions) {
+            return false;
+        }
+        let header = Record::Header(self.host.header());
+        let mut told = state.outlet.tell(&header);
+        drop(state);
+        for _ in 0..TRIES {
+            sensor.writer.ring();
+            if told {
+                break;
+            }
+            sleep_ms(10);
+            told = STATE.lock(me).outlet.tell(&header);
+        }
+        seed(sensor, me, true);
+        STATE.lock(me).learned();
+        // Gives the memory back, mostly at once.
+        RULES.retire();
+        true
+    }
+}
