@@ -7,6 +7,8 @@
 mod appliance;
 #[path = "machines/debian.rs"]
 mod debian;
+#[path = "machines/multicall.rs"]
+mod multicall;
 
 use peewit_tests::guest::{Guest, Kind};
 use peewit_tests::{alone, guest, initramfs};

@@ -292,11 +292,53 @@ fn what_was_read_again_is_obeyed() {
     );
     let said = sensor.stop(libc::SIGTERM);
     for line in [
-        "an older build number than 6".to_owned(),
+        "takes it all the same): build number 4".to_owned(),
         format!("{exceptions}:2:1: there is no such field"),
         format!("{config}:2:1: there is no such key"),
         "buffer: takes effect at the next start".to_owned(),
     ] {
         assert!(said.contains(&line), "{line}: {said}");
     }
+}
+
+/// The memory of old rules is given back.
+#[test]
+fn memory_does_not_grow_with_reloads() {
+    let _turn = alone();
+    let Some(device) = Device::new() else { return };
+    let Some(()) = device.pack("one.pack", 1, &[("one", "process.name : one")]) else {
+        return;
+    };
+    let many: Vec<_> = (0..200)
+        .map(|number| {
+            (
+                format!("rule-{number}"),
+                format!("process.args : *x{number}y*"),
+            )
+        })
+        .collect();
+    let many: Vec<_> = many
+        .iter()
+        .map(|(id, query)| (id.as_str(), query.as_str()))
+        .collect();
+    device.pack("two.pack", 2, &many);
+    device.install("one.pack");
+    let Some(sensor) = device.sensor(&["--allow-older-pack"]) else {
+        return;
+    };
+    let round = || {
+        for name in ["two.pack", "one.pack"] {
+            device.install(name);
+            sensor.reload();
+        }
+        sensor.memory("Anonymous")
+    };
+    round();
+    let before = round();
+    for _ in 0..8 {
+        round();
+    }
+    let after = round();
+    assert!(after <= before + 8, "{before} KiB, then {after} KiB");
+    assert_eq!(count(&sensor.status(), "reloads"), 22);
 }

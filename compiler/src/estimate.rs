@@ -24,6 +24,16 @@ impl Estimate {
     pub fn of<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Self {
         let mut estimate = Self::default();
         for rule in rules {
+            // Of every process that may be a parent, as it execs.
+            let mut of_parents = rule.keys().any(is_invoked);
+            for query in &rule.queries {
+                query.condition.atoms(&mut |atom| {
+                    of_parents |= atom.field.cost() == Cost::Lineage && is_invoked(atom.field);
+                });
+            }
+            if of_parents {
+                estimate.reads.insert(Field::ProcessInvokedPath);
+            }
             for query in &rule.queries {
                 let kinds = plan::kinds(&query.condition).0 & rule.kinds.0;
                 if !Kinds(kinds).meets(Kinds::EXEC) {
@@ -40,6 +50,17 @@ impl Estimate {
         }
         estimate
     }
+}
+
+/// Whether a field says by what a program was invoked.
+fn is_invoked(field: Field) -> bool {
+    matches!(
+        field,
+        Field::ProcessInvokedPath
+            | Field::ProcessInvokedName
+            | Field::ParentInvokedPath
+            | Field::ParentInvokedName
+    )
 }
 
 /// Why no event of a device makes a rule hold.
@@ -143,6 +164,10 @@ mod tests {
         ];
         let estimate = Estimate::of(&rules);
         assert!(estimate.reads.iter().eq(&[Field::UserId]));
+        let reads = |query| Estimate::of(&[rule(query)]).reads;
+        let of_parents = reads("process.name:never_seen and process.parent.invoked.name:x");
+        assert!(of_parents.iter().eq(&[Field::ProcessInvokedPath]));
+        assert!(reads("process.name:never_seen and process.invoked.name:x").is_empty());
         assert!((1.0..1.1).contains(&estimate.conditions), "{estimate:?}");
     }
 }

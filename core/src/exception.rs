@@ -231,6 +231,7 @@ fn is_exact(pattern: &[u8]) -> bool {
 }
 
 /// A whole number as text; `true` is 1, `false` 0.
+#[inline(never)]
 fn number(text: &[u8]) -> Option<i64> {
     match text {
         b"true" => return Some(1),
@@ -260,12 +261,21 @@ const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r')
 }
 
-/// Whether a word joins terms in KQL.
-fn is_keyword(word: &[u8]) -> bool {
-    [&b"and"[..], b"or", b"not"]
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+/// A word in lower case, if it is no longer than those that join terms in KQL.
+#[inline(never)]
+fn keyword(word: &[u8]) -> [u8; 3] {
+    let mut lower = [0; 3];
+    if word.len() <= lower.len() {
+        for (place, byte) in lower.iter_mut().zip(word) {
+            *place = byte.to_ascii_lowercase();
+        }
+    }
+    lower
 }
+
+const AND: [u8; 3] = *b"and";
+const OR: [u8; 3] = *b"or\0";
+const NOT: [u8; 3] = *b"not";
 
 /// What is left of the terms of a line.
 #[derive(Clone, Copy)]
@@ -292,6 +302,7 @@ impl<'t> Terms<'t> {
         self.line.get(self.at).copied()
     }
 
+    #[inline(never)]
     fn skip_space(&mut self) {
         while self.peek().is_some_and(is_space) {
             self.at += 1;
@@ -299,6 +310,7 @@ impl<'t> Terms<'t> {
     }
 
     /// The word that begins at `from` and ends before a space or a colon.
+    #[inline(never)]
     fn word(&self, from: usize) -> &'t [u8] {
         let rest = self.line.get(from..).unwrap_or(&[]);
         let end = rest.iter().position(|&byte| is_space(byte) || byte == b':');
@@ -315,14 +327,10 @@ impl<'t> Terms<'t> {
         let (start, name) = (self.at, self.word(self.at));
         let key = match name {
             b"rule.id" => Key::Rule,
-            name => {
-                let mut fields = Field::ALL.iter();
-                let field = fields.find(|field| field.name().as_bytes() == name);
-                match field.ok_or((start, Wrong::Field))? {
-                    field if field.cost() == Cost::Absent => return Err((start, Wrong::Absent)),
-                    field => Key::Field(*field),
-                }
-            }
+            name => match Field::from_bytes(name).ok_or((start, Wrong::Field))? {
+                field if field.cost() == Cost::Absent => return Err((start, Wrong::Absent)),
+                field => Key::Field(field),
+            },
         };
         self.at += name.len();
         self.skip_space();
@@ -343,7 +351,7 @@ impl<'t> Terms<'t> {
         self.skip_space();
         self.more = self.at < self.line.len();
         if self.more {
-            if !self.word(self.at).eq_ignore_ascii_case(b"and") {
+            if keyword(self.word(self.at)) != AND {
                 return Err((self.at, Wrong::And));
             }
             self.at += 3;
@@ -352,12 +360,13 @@ impl<'t> Terms<'t> {
     }
 
     /// Reads a value, and what follows it is next.
+    #[inline(never)]
     fn value(&mut self, pattern: &mut Pattern) -> Result<(), (usize, Wrong)> {
         pattern.clear();
         let start = self.at;
         let quoted = self.peek() == Some(b'"');
         self.at += usize::from(quoted);
-        if is_keyword(self.word(start)) {
+        if let AND | OR | NOT = keyword(self.word(start)) {
             return Err((start, Wrong::And));
         }
         while let Some(byte) = self.peek() {
@@ -383,14 +392,12 @@ impl<'t> Terms<'t> {
                 byte if is_space(byte) && !quoted => {
                     let mut ahead = *self;
                     ahead.skip_space();
-                    let word = self.word(ahead.at);
-                    if word.is_empty() || word.eq_ignore_ascii_case(b"and") {
-                        break;
+                    match keyword(self.word(ahead.at)) {
+                        AND => break,
+                        OR | NOT => return Err((ahead.at, Wrong::And)),
+                        _ if ahead.at == self.line.len() => break,
+                        _ => (Some(byte), 1),
                     }
-                    if is_keyword(word) {
-                        return Err((ahead.at, Wrong::And));
-                    }
-                    (Some(byte), 1)
                 }
                 byte if byte.is_ascii_control() && byte != b'\t' => {
                     return Err((at, Wrong::NoText));

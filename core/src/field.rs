@@ -1,7 +1,7 @@
 //! The ECS fields that rules may ask for.
 //!
 //! Names are those of the Elastic Common Schema 8 and of Elastic's endpoint
-//! integration. The number of a field is part of the pack format: append, never
+//! integration; `invoked`, by which a program was started, is our own. The number of a field is part of the pack format: append, never
 //! reorder.
 
 /// What kind of values a field holds, and so which predicates fit it.
@@ -50,6 +50,9 @@ macro_rules! fields {
         impl Field {
             /// Every field, in the order of their numbers.
             pub const ALL: &'static [Field] = &[$(Field::$variant,)*];
+
+            /// All names, each ended by a line feed.
+            const NAMES: &'static [u8] = concat!($($name, "\n"),*).as_bytes();
 
             /// The dotted ECS name.
             pub const fn name(self) -> &'static str {
@@ -117,6 +120,10 @@ fields! {
     ContainerId = "container.id", Keyword, Read;
     UserRealId = "user.Ext.real.id", Keyword, Read;
     GroupRealId = "group.Ext.real.id", Keyword, Read;
+    ProcessInvokedPath = "process.invoked.path", Keyword, Read;
+    ProcessInvokedName = "process.invoked.name", Keyword, Read;
+    ParentInvokedPath = "process.parent.invoked.path", Keyword, Lineage;
+    ParentInvokedName = "process.parent.invoked.name", Keyword, Lineage;
 }
 
 impl Field {
@@ -130,7 +137,15 @@ impl Field {
 
     /// The field of a dotted name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.name() == name)
+        Self::from_bytes(name.as_bytes())
+    }
+
+    /// The field of a dotted name that may be no text. Looks through one list: a device has no table of names.
+    #[inline(never)]
+    pub fn from_bytes(name: &[u8]) -> Option<Self> {
+        let mut names = Self::NAMES.split(|&byte| byte == b'\n');
+        let place = names.position(|known| known == name)?;
+        Self::ALL.get(place).copied()
     }
 
     /// Its number, as packs hold it.
@@ -147,6 +162,8 @@ impl Field {
             Field::ProcessArgs => Field::ParentArgs,
             Field::ProcessArgsCount => Field::ParentArgsCount,
             Field::ProcessCommandLine => Field::ParentCommandLine,
+            Field::ProcessInvokedPath => Field::ParentInvokedPath,
+            Field::ProcessInvokedName => Field::ParentInvokedName,
             _ => return None,
         })
     }
@@ -232,6 +249,7 @@ mod tests {
         }
         assert_eq!(Field::from_number(Field::COUNT as u8), None);
         assert_eq!(Field::from_name("process.nmae"), None);
+        assert_eq!(Field::from_name(""), None);
     }
 
     /// Packs hold these numbers: a change here breaks every pack in the field.
@@ -241,5 +259,6 @@ mod tests {
         assert_eq!(Field::ProcessExecutable.number(), 7);
         assert_eq!(Field::ParentExecutable.number(), 31);
         assert_eq!(Field::GroupRealId.number(), 46);
+        assert_eq!(Field::ParentInvokedName.number(), 50);
     }
 }

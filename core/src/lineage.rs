@@ -219,6 +219,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
     fn process(pid: u32, ppid: u32, image: Image<'_>, exited: bool) -> Process<'_> {
         let Image {
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,
@@ -230,6 +231,7 @@ impl<const PROCESSES: usize, const IMAGES: usize, const BYTES: usize>
             pid,
             ppid,
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,

@@ -25,9 +25,10 @@ pub struct Options {
     /// Fail if a rule was not taken or can never match on a device
     #[arg(long)]
     strict: bool,
-    /// The pack's build number: devices refuse to go back to a smaller one
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    build: u32,
+    /// The pack's build number: devices refuse to go back to a smaller one (default: the time in seconds since 1970, or
+    /// SOURCE_DATE_EPOCH)
+    #[arg(long, value_name = "NUMBER")]
+    build: Option<u32>,
     /// Take only rules with this tag or ATT&CK id (tag:T1059), of this level or a higher one (level:high), with this id
     /// (id:ID). Of several choices of one kind one is enough; all kinds have to agree
     #[arg(long, value_name = "CHOICE")]
@@ -38,6 +39,18 @@ pub struct Options {
     /// Fail if the pack is larger
     #[arg(long, value_name = "BYTES")]
     max_pack: Option<usize>,
+}
+
+/// The time, or what is to be taken for it where the same sources are to give the same bytes.
+fn now() -> u32 {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let given = given.and_then(|seconds| seconds.parse().ok());
+    given.unwrap_or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+        })
+    })
 }
 
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -65,7 +78,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         )));
     }
     let rules: Vec<_> = sources.rules.iter().map(|(_, rule)| rule.clone()).collect();
-    let bytes = assemble(&rules, options.build).map_err(Error::new)?;
+    let bytes = assemble(&rules, options.build.unwrap_or_else(now)).map_err(Error::new)?;
     if let Some(most) = options.max_pack.filter(|&most| bytes.len() > most) {
         return Err(Error::new(format_args!(
             "--max-pack: the pack has {} bytes, {most} are allowed; nothing was written",

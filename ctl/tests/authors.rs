@@ -24,7 +24,7 @@ fn our_own_rules_do_what_their_events_say() {
     let shown = said(&output.stdout);
     assert!(output.status.success(), "{shown}");
     assert!(
-        shown.ends_with("5 rules, 73 events: 0 not as expected; 0 rules without events\n"),
+        shown.ends_with("6 rules, 112 events: 0 not as expected; 0 rules without events\n"),
         "{shown}"
     );
 }

@@ -72,8 +72,16 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn compile(rules: &PathBuf) -> Result<Vec<u8>, String> {
-    let sources = Sources::read(&[rules], &Mapping::default());
+/// The rules of the folder itself: those in folders below it are for other packs.
+fn compile(rules: &Path) -> Result<Vec<u8>, String> {
+    let fail = |error: io::Error| format!("{}: {error}", rules.display());
+    let entries = fs::read_dir(rules).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(fail)?.into_iter();
+    let paths = entries.map(|entry| entry.path());
+    let files: Vec<_> = paths
+        .filter(|path| path.is_file() && path.extension().is_none_or(|kind| kind != "ndjson"))
+        .collect();
+    let sources = Sources::read(&files, &Mapping::default());
     if let Some(refused) = sources.refused.first() {
         return Err(refused.diagnostic.to_string());
     }

@@ -4,9 +4,11 @@
 //! CPU above the program's priority, this thread runs before it does: the order below is the whole trick.
 
 use peewit_core::alert::Action;
+use peewit_core::field::FieldSet;
 use peewit_core::pack::Kinds;
 
 use crate::exceptions;
+use crate::invoked::{self, Invoked};
 use crate::judge::{Judge, Rules};
 use crate::late::{Late, Root};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -29,7 +31,7 @@ pub const MAX_THREADS: usize = crate::netlink::MAX_LEFT_OUT + 1;
 /// Stack of a capture thread in bytes.
 pub const STACK: usize = 16 << 10;
 
-/// Its buffer: arguments of the usual lengths, and a path.
+/// Its buffer: arguments of the usual lengths, and paths.
 pub const BUFFER: usize = 2 * PATH_MAX;
 
 /// What a capture thread works with.
@@ -65,6 +67,7 @@ pub fn run(start: Start) {
         favour()
     };
     let (small, path) = start.buffer.split_at_mut(PATH_MAX);
+    let (invoked, small) = small.split_at_mut(invoked::ROOM);
     let mut me = thread_id();
     if capture.realtime && capture.cpu.is_some() {
         me = me.with_realtime();
@@ -75,6 +78,7 @@ pub fn run(start: Start) {
         me,
         arguments: Arguments::new(small),
         path,
+        invoked,
         judge: Judge::new(),
         roots: Roots::new(),
         messages: Messages::new(),
@@ -112,6 +116,7 @@ pub struct Worker {
     me: ThreadId,
     arguments: Arguments<'static>,
     path: &'static mut [u8],
+    invoked: &'static mut [u8],
     judge: Judge,
     roots: Roots,
     messages: Messages,
@@ -145,7 +150,7 @@ impl Worker {
             args: args.ok().map(|()| self.arguments.block()),
         };
         let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
-        settle(self.sensor, self.me, desk, &exec);
+        settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
 
@@ -171,7 +176,7 @@ impl Worker {
             args: args.ok().map(|()| self.arguments.block()),
         };
         let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
-        settle(self.sensor, self.me, desk, &exec);
+        settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
 }
@@ -182,12 +187,22 @@ fn settle(
     sensor: &'static Sensor,
     me: ThreadId,
     (judge, roots, messages): (&mut Judge, &mut Roots, &mut Messages),
+    room: &mut [u8],
     exec: &Exec<'_>,
 ) {
     let mut facts = Facts::new();
-    while let Some((parent, book)) = kin(sensor, me, messages, exec.pid, &mut facts)
-        && !handle(sensor, me, (judge, roots), (parent, &book), &facts, exec)
+    while let Some(kin) = kin(sensor, me, messages, exec.pid, &mut facts)
+        && !handle(sensor, me, (judge, roots, room), &kin, &facts, exec)
     {}
+}
+
+/// Where an exec comes from, and what it is judged by.
+struct Kin {
+    parent_pid: u32,
+    parent_known: bool,
+    book: Held<Book>,
+    /// What exceptions ask for.
+    excepted: FieldSet,
 }
 
 /// Takes note of what happened before an exec, and gives its parent and the rules by which that is described. Not inlined: what
@@ -199,11 +214,16 @@ fn kin(
     messages: &mut Messages,
     pid: u32,
     facts: &mut Facts,
-) -> Option<((u32, bool), Held<Book>)> {
+) -> Option<Kin> {
     let mut state = STATE.lock(me);
     state.drain(sensor, messages);
-    let parent = state.parent(sensor, pid, facts);
-    Some((parent, RULES.hold()?))
+    let (parent_pid, parent_known) = state.parent(sensor, pid, facts);
+    Some(Kin {
+        parent_pid,
+        parent_known,
+        book: RULES.hold()?,
+        excepted: state.outlet.exceptions.fields,
+    })
 }
 
 /// Handles an exec of which program and arguments have been read. Gives whether that holds.
@@ -211,11 +231,17 @@ fn kin(
 fn handle(
     sensor: &'static Sensor,
     me: ThreadId,
-    (judge, roots): (&mut Judge, &mut Roots),
-    ((parent_pid, parent_known), book): ((u32, bool), &Held<Book>),
+    (judge, roots, room): (&mut Judge, &mut Roots, &mut [u8]),
+    kin: &Kin,
     facts: &Facts,
     exec: &Exec<'_>,
 ) -> bool {
+    let &Kin {
+        parent_pid,
+        parent_known,
+        ref book,
+        excepted,
+    } = kin;
     let mut directory = [0; 512];
     let mut subject = Subject {
         action: Action::Exec,
@@ -223,6 +249,7 @@ fn handle(
         parent_pid,
         executable: exec.executable.map(|executable| executable.path),
         args: exec.args,
+        invoked: Invoked::Unread { room, stands: true },
         parent: match (parent_pid, parent_known) {
             (_, false) => Parent::Lost,
             (0, true) => Parent::None,
@@ -246,10 +273,10 @@ fn handle(
     } else {
         let engine = book.engine();
         rules = judge.find(engine, &mut subject, Kinds::EXEC);
-        judge.remember(engine, &mut subject);
+        judge.remember(engine, &mut subject, book.keeps_invoked());
         if !rules.is_empty() {
             subject.read_all();
-            exceptions::read(&mut subject);
+            exceptions::read(excepted, &mut subject);
             let (mut rest, args) = (rules, exec.args.unwrap_or(&[]));
             while let Some(rule) = rest.pop() {
                 if let Some(rule) = engine.pack().rule(rule) {

@@ -5,6 +5,7 @@ use peewit_core::alert::{Limits, Source};
 use core::ffi::CStr;
 
 use crate::cli::{Name, Options};
+use crate::file::File;
 use crate::netlink::ANSWERS;
 use crate::proc::Proc;
 use crate::run::{SOCKET_BUFFER, pinnable};
@@ -110,7 +111,7 @@ fn files(report: &mut Report, told: &Options) {
     let merged = config::read(told).and_then(|read| {
         is_there = read.is_some();
         file = read;
-        config::merge(told, file.as_mut())
+        config::merge(told, file.as_mut().map_or(&mut [], File::with_end))
     });
     let told = match merged {
         Ok(merged) => {
@@ -137,13 +138,13 @@ fn files(report: &mut Report, told: &Options) {
             .count(": ", pack.rule_count() as u64);
             let path = exceptions::path(&told);
             match exceptions::load(&told, &pack) {
-                Ok(exceptions) => {
+                Ok((_, summary)) => {
                     report
                         .line(Mark::Fine, "exceptions ")
                         .printable(path.to_bytes())
-                        .count(": ", u64::from(exceptions.summary.count));
-                    if let Some(doubt) = exceptions.summary.doubt {
-                        exceptions::tell_doubt(path, doubt, report.line(Mark::Warn, "exceptions "));
+                        .count(": ", u64::from(summary.count));
+                    if let Some(doubt) = summary.doubt {
+                        exceptions::doubt(doubt).tell(path, report.line(Mark::Warn, "exceptions "));
                     }
                 }
                 Err(error) => {

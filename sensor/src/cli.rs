@@ -119,9 +119,9 @@ static OPTIONS: [(&str, Command, Name, Kind); 28] = [
         "--segment-size",
         Command::Run,
         Name::SegmentSize,
-        Kind::SegmentSize,
+        Kind::Size,
     ),
-    ("--segments", Command::Run, Name::Segments, Kind::Segments),
+    ("--segments", Command::Run, Name::Segments, Kind::Count),
     ("--sync", Command::Run, Name::Sync, Kind::Sync),
     (
         "--allow-older-pack",

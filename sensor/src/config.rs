@@ -5,16 +5,20 @@ use core::ffi::CStr;
 use peewit_core::alert::Source;
 
 use crate::cli::{self, Name, Told};
-use crate::file::File;
+use crate::file::{Error, File};
 use crate::log::{Settings, Sync};
 use crate::sys::Errno;
-use crate::text::{Out, number, say};
+use crate::text::{number, say};
+use crate::texts::Text;
 
 /// Where it is looked for if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/etc/peewit/peewit.conf";
 
 /// Most bytes of it.
 const MOST: usize = 16 << 10;
+
+/// The largest number: what the kernel takes too.
+const MAX: u64 = i32::MAX as u64;
 
 /// What values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +29,16 @@ pub enum Kind {
     Text,
     /// A number of less than 2^31.
     Number,
+    /// The same, of bytes: what has to hold any record.
+    Size,
+    /// The same, from 1 to 1000.
+    Count,
     /// The number of an alert.
     Sequence,
     /// A source of events.
     Source,
     /// `N/SECONDS`, or 0.
     Rate,
-    /// Bytes of a segment of the log.
-    SegmentSize,
-    /// How many segments there are.
-    Segments,
     /// When the log is made durable.
     Sync,
 }
@@ -46,19 +50,20 @@ impl Kind {
         match self {
             Self::Flag => one_of(&["yes", "no"]),
             Self::Text => true,
-            Self::Number => number(value).is_some_and(|number| number < 1 << 31),
-            Self::Sequence => number(value).is_some(),
+            Self::Number => is_within(value, 0, MAX),
+            Self::Size => is_within(value, Settings::LEAST_SIZE, MAX),
+            Self::Count => is_within(value, 1, Settings::MOST_SEGMENTS),
+            Self::Sequence => is_within(value, 0, u64::MAX),
             Self::Source => one_of(&Source::ALL.map(Source::name)),
             Self::Rate => value == b"0" || rate(value).is_some(),
-            Self::SegmentSize => {
-                number(value).is_some_and(|size| (Settings::LEAST_SIZE..1 << 31).contains(&size))
-            }
-            Self::Segments => {
-                number(value).is_some_and(|count| (1..=Settings::MOST_SEGMENTS).contains(&count))
-            }
             Self::Sync => Sync::named(value).is_some(),
         }
     }
+}
+
+/// Whether it is a number of this range.
+fn is_within(value: &[u8], least: u64, most: u64) -> bool {
+    number(value).is_some_and(|number| number >= least && number <= most)
 }
 
 /// So many in so many seconds: neither is 0.
@@ -69,62 +74,6 @@ pub fn rate(value: &[u8]) -> Option<(u32, u32)> {
         u32::try_from(number).ok().filter(|&number| number > 0)
     };
     Some((part(value.get(..slash)?)?, part(value.get(slash + 1..)?)?))
-}
-
-/// What is wrong with a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// It is no `key = value`.
-    NoEquals,
-    /// There is no such key.
-    UnknownKey,
-    /// Nothing stands behind the `=`.
-    MissingValue,
-    /// This is no value of that key.
-    BadValue,
-    /// A control character.
-    NoText,
-}
-
-/// Why there is no configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The file cannot be read.
-    Unreadable(Errno),
-    /// Line and column, both from 1, and what is wrong there.
-    Mistake(u32, u32, Wrong),
-}
-
-impl Error {
-    /// Says it, with the path in front.
-    #[inline(never)]
-    pub fn tell<'o, 'f>(self, path: &CStr, out: &'o mut Out<'f>) -> &'o mut Out<'f> {
-        let wrong = match self {
-            Self::Unreadable(error) => {
-                return out.printable(path.to_bytes()).text(": ").error(error);
-            }
-            Self::Mistake(line, column, wrong) => {
-                place(out, path, line, column);
-                wrong
-            }
-        };
-        out.text(match wrong {
-            Wrong::NoEquals => "not of the form key = value",
-            Wrong::UnknownKey => "there is no such key",
-            Wrong::MissingValue => "a value is missing",
-            Wrong::BadValue => "this cannot be the value of that key",
-            Wrong::NoText => "not text",
-        })
-    }
-}
-
-/// Says where in a file something is: `FILE:LINE:COLUMN: `.
-#[inline(never)]
-pub fn place(out: &mut Out<'_>, path: &CStr, line: u32, column: u32) {
-    out.printable(path.to_bytes())
-        .count(":", u64::from(line))
-        .count(":", u64::from(column))
-        .text(": ");
 }
 
 /// Where the file is.
@@ -144,35 +93,25 @@ pub fn read(told: &Told<'_>) -> Result<Option<File>, Error> {
     }
 }
 
-/// What was told on the command line, and else what the file says.
+/// What was told on the command line, and else what the text of a file says, [with its end](File::with_end).
 ///
 /// # Errors
 /// [`Error::Mistake`]
-pub fn merge<'a>(told: &Told<'a>, file: Option<&'a mut File>) -> Result<Told<'a>, Error> {
+#[inline(never)]
+pub fn merge<'a>(told: &Told<'a>, text: &'a mut [u8]) -> Result<Told<'a>, Error> {
     let mut said = Told::default();
-    if let Some(file) = file {
-        parse(file.with_end(), &mut said)?;
-    }
+    parse(text, &mut said)?;
     Ok(told.or(&said))
 }
 
 /// The same, for as long as the process lives; or says why not.
-#[inline(never)]
 pub fn load(told: &Told<'static>) -> Option<Told<'static>> {
-    let loaded = read(told).and_then(|file| {
-        let mut said = Told::default();
-        if let Some(file) = file {
-            parse(file.leak(), &mut said)?;
-        }
-        Ok(told.or(&said))
-    });
-    match loaded {
-        Ok(told) => Some(told),
-        Err(error) => {
+    let loaded = read(told).and_then(|file| merge(told, file.map_or(&mut [], File::leak)));
+    loaded
+        .map_err(|error| {
             error.tell(path(told), &mut say(""));
-            None
-        }
-    }
+        })
+        .ok()
 }
 
 /// Takes what the lines say; of a key that is there twice, the last. The last byte of `text` is not part of it. A value's end is made NUL.
@@ -196,7 +135,7 @@ const fn is_space(byte: &u8) -> bool {
 }
 
 /// Takes what a line says, whose last byte is its end. Else where something is wrong.
-fn take<'a>(line: &'a mut [u8], said: &mut Told<'a>) -> Result<(), (usize, Wrong)> {
+fn take<'a>(line: &'a mut [u8], said: &mut Told<'a>) -> Result<(), (usize, Text)> {
     let Some((_, body)) = line.split_last() else {
         return Ok(());
     };
@@ -214,19 +153,19 @@ fn take<'a>(line: &'a mut [u8], said: &mut Told<'a>) -> Result<(), (usize, Wrong
     }
     let is_control = |byte: &u8| byte.is_ascii_control() && !is_space(byte);
     if let Some(at) = body.iter().position(is_control) {
-        return Err((at, Wrong::NoText));
+        return Err((at, Text::NoText));
     }
     let equals = body.iter().position(|&byte| byte == b'=');
-    let equals = equals.ok_or((start, Wrong::NoEquals))?;
+    let equals = equals.ok_or((start, Text::NoEquals))?;
     let word = body.get(start..end(equals)).unwrap_or(&[]);
-    let (name, kind) = cli::key(word).ok_or((start, Wrong::UnknownKey))?;
+    let (name, kind) = cli::key(word).ok_or((start, Text::UnknownKey))?;
     let (from, to) = (begin(equals + 1), end(body.len()));
     let value = body.get(from..to).unwrap_or(&[]);
     if value.is_empty() {
-        return Err((equals + 1, Wrong::MissingValue));
+        return Err((equals + 1, Text::MissingValue));
     }
     if !kind.takes(value) {
-        return Err((from, Wrong::BadValue));
+        return Err((from, Text::BadValue));
     }
     let is_no = kind == Kind::Flag && value == b"no";
     if let Some(end) = line.get_mut(to) {
@@ -287,21 +226,24 @@ mod tests {
     #[test]
     fn mistakes_have_a_place() {
         for (text, line, column, wrong) in [
-            ("health", 1, 1, Wrong::NoEquals),
-            ("#\n  colour = red", 2, 3, Wrong::UnknownKey),
-            ("config = /x", 1, 1, Wrong::UnknownKey),
-            ("demo = yes", 1, 1, Wrong::UnknownKey),
-            ("--rules = x", 1, 1, Wrong::UnknownKey),
-            ("= x", 1, 1, Wrong::UnknownKey),
-            ("rules = ", 1, 8, Wrong::MissingValue),
-            ("rules =\nhealth = 1", 1, 8, Wrong::MissingValue),
-            ("\n\nhealth = soon", 3, 10, Wrong::BadValue),
-            ("health = 2147483648", 1, 10, Wrong::BadValue),
-            ("source = ebpf", 1, 10, Wrong::BadValue),
-            ("sync = always", 1, 8, Wrong::BadValue),
-            ("rate-limit = 100/0", 1, 14, Wrong::BadValue),
-            ("allow-older-pack = 1", 1, 20, Wrong::BadValue),
-            ("rules = a\0b", 1, 10, Wrong::NoText),
+            ("health", 1, 1, Text::NoEquals),
+            ("#\n  colour = red", 2, 3, Text::UnknownKey),
+            ("config = /x", 1, 1, Text::UnknownKey),
+            ("demo = yes", 1, 1, Text::UnknownKey),
+            ("--rules = x", 1, 1, Text::UnknownKey),
+            ("= x", 1, 1, Text::UnknownKey),
+            ("rules = ", 1, 8, Text::MissingValue),
+            ("rules =\nhealth = 1", 1, 8, Text::MissingValue),
+            ("\n\nhealth = soon", 3, 10, Text::BadValue),
+            ("health = 2147483648", 1, 10, Text::BadValue),
+            ("segment-size = 4095", 1, 16, Text::BadValue),
+            ("segments = 0", 1, 12, Text::BadValue),
+            ("segments = 1001", 1, 12, Text::BadValue),
+            ("source = ebpf", 1, 10, Text::BadValue),
+            ("sync = always", 1, 8, Text::BadValue),
+            ("rate-limit = 100/0", 1, 14, Text::BadValue),
+            ("allow-older-pack = 1", 1, 20, Text::BadValue),
+            ("rules = a\0b", 1, 10, Text::NoText),
         ] {
             assert_eq!(
                 told(text),
@@ -324,7 +266,7 @@ mod tests {
         ));
         std::fs::write(&file, "health = 60\ncanary = 5").unwrap();
         let mut read = read(&told).unwrap();
-        let merged = merge(&told, read.as_mut()).unwrap();
+        let merged = merge(&told, read.as_mut().unwrap().with_end()).unwrap();
         assert_eq!(merged.value(Name::Health), Some(c"7"));
         assert_eq!(merged.value(Name::Canary), Some(c"5"));
         std::fs::write(&file, [b'#'; MOST + 1]).unwrap();
@@ -333,6 +275,30 @@ mod tests {
             Err(Error::Unreadable(Errno::TOO_LARGE))
         ));
         std::fs::remove_file(&file).unwrap();
+    }
+
+    /// What packages install is all comments; without those it is good, and names every key that it should.
+    #[test]
+    fn the_example_and_the_manual_are_complete() {
+        let example = include_str!("../../targets/packages/init/peewit.conf");
+        assert_eq!(told(example), Ok(Told::default()));
+        let said = told(&example.replace("\n#", "\n")).err();
+        assert!(
+            matches!(said, Some(Error::Mistake(_, _, Text::NoEquals))),
+            "sentences"
+        );
+        let lines = example.lines().filter_map(|line| line.strip_prefix('#'));
+        let lines: std::vec::Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
+        let said = told(&lines.join("\n")).unwrap();
+        let manual = include_str!("../../docs/configuration.md");
+        for name in cli::keys() {
+            let key = cli::key_of(name);
+            assert!(manual.contains(&format!("\n| `{key}` |")), "{key}");
+            assert!(
+                said.has(name) || example.contains(&format!("\n#{key} = no\n")),
+                "{key}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use core::ffi::CStr;
 
 use crate::sys::{Errno, Mapping, OpenMode, open};
+use crate::text::Out;
+use crate::texts::Text;
 
 /// What is in a file, and one byte more: zero.
 #[derive(Debug)]
@@ -78,5 +80,30 @@ impl File {
     /// The memory that it is in, from the first byte, and how many there are.
     pub fn into_memory(self) -> (Mapping, usize) {
         (self.memory, self.length)
+    }
+}
+
+/// Why a file that somebody wrote is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// It cannot be read.
+    Unreadable(Errno),
+    /// Line and column, both from 1, and what is wrong there.
+    Mistake(u32, u32, Text),
+}
+
+impl Error {
+    /// Says it: `FILE:LINE:COLUMN: what is wrong`.
+    #[inline(never)]
+    pub fn tell<'o, 'f>(self, path: &CStr, out: &'o mut Out<'f>) -> &'o mut Out<'f> {
+        out.printable(path.to_bytes());
+        match self {
+            Self::Unreadable(error) => out.text(": ").error(error),
+            Self::Mistake(line, column, text) => out
+                .count(":", u64::from(line))
+                .count(":", u64::from(column))
+                .text(": ")
+                .long(text),
+        }
     }
 }

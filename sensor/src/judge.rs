@@ -7,24 +7,29 @@ use peewit_core::lineage::{self, Image, MAX_FACTS};
 use peewit_core::pack::{Kinds, MAX_RULES, RuleIndex};
 use peewit_core::packed::Packer;
 
+use crate::invoked::Invoked;
 use crate::subject::{Parent, Subject};
 
 /// Fields of the parent that are evaluated when it execs itself, and kept with it.
-const FACT_FIELDS: [Field; 5] = [
+const FACT_FIELDS: [Field; 7] = [
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
     Field::ParentArgsCount,
     Field::ParentCommandLine,
+    Field::ParentInvokedPath,
+    Field::ParentInvokedName,
 ];
 
 /// All fields that speak of the parent.
-const PARENT_FIELDS: [Field; 11] = [
+const PARENT_FIELDS: [Field; 13] = [
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
     Field::ParentArgsCount,
     Field::ParentCommandLine,
+    Field::ParentInvokedPath,
+    Field::ParentInvokedName,
     Field::ParentPid,
     Field::ParentEntityId,
     Field::ParentWorkingDirectory,
@@ -152,8 +157,12 @@ impl Judge {
     /// Finds what holds for the process as a parent, the rules that would hold for a fork of it, and those that may hold for its
     /// end: they are looked up when it forks and ends, without reading anything.
     ///
-    /// To be called after [`Judge::find`] with the same subject, or after [`Judge::begin`].
-    pub fn remember(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>) {
+    /// To be called after [`Judge::find`] with the same subject, or after [`Judge::begin`]. `invoked`: by which path it was
+    /// invoked is to be kept too.
+    pub fn remember(&mut self, engine: &Engine<'_>, subject: &mut Subject<'_>, invoked: bool) {
+        if invoked {
+            subject.read_invoked();
+        }
         let (parent, action) = (subject.parent, subject.action);
         subject.parent = Parent::Itself;
         self.evaluation.forget(&PARENT_FIELDS);
@@ -185,19 +194,24 @@ impl Judge {
     /// Begins with a process that did not exec just now.
     pub fn begin(&mut self) {
         self.evaluation.clear();
+        self.facts.clear();
+        self.fork_rules.clear();
+        self.exit_rules.clear();
         self.beyond_upstream = false;
     }
 
-    /// What the lineage table is to keep of the process.
-    pub fn image<'a>(&'a self, subject: &Subject<'a>) -> Image<'a> {
+    /// What the lineage table is to keep of the process, by which path it was invoked included or not.
+    pub fn image<'a>(&'a self, subject: &Subject<'a>, invoked: bool) -> Image<'a> {
+        let invoked_lost = matches!(subject.invoked, Invoked::Lost);
         Image {
             path: subject.executable,
+            invoked: subject.invoked.path().filter(|_| invoked),
             facts: self.facts.list(),
             fork_rules: self.fork_rules.list(),
             exit_rules: self.exit_rules.list(),
             args: subject.args.unwrap_or(&[]),
             args_len: length(subject.args.unwrap_or(&[])),
-            lost: subject.executable.is_none() || subject.args.is_none(),
+            lost: subject.executable.is_none() || subject.args.is_none() || invoked_lost,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod exceptions;
 pub mod file;
 pub mod health;
 pub mod host;
+pub mod invoked;
 pub mod judge;
 pub mod late;
 pub mod limits;

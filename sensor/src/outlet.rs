@@ -17,7 +17,7 @@ use peewit_core::terms::{Key, Terms, fingerprint};
 use peewit_core::threshold::{self, Threshold, Thresholds};
 
 use crate::age;
-use crate::exceptions;
+use crate::exceptions::Exceptions;
 use crate::judge::{Rules, length};
 use crate::log::BEGUN;
 use crate::queue;
@@ -80,6 +80,8 @@ pub struct Outlet {
     sequences: Pending,
     thresholds: Counts,
     key: Key,
+    /// What is no alert on this device.
+    pub exceptions: Exceptions,
     /// The rules that the stream has told of.
     told: Rules,
     /// The last number given.
@@ -107,6 +109,7 @@ impl Outlet {
             sequences: Pending::new(),
             thresholds: Counts::new(),
             key: Key([0; 16]),
+            exceptions: Exceptions::NONE,
             told: Rules::NONE,
             sequence: 0,
             learning_ms: 0,
@@ -186,7 +189,7 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
-        if exceptions::except(held.id, subject) {
+        if self.exceptions.except(held.id, subject) {
             self.excepted += 1;
             return 0;
         }

@@ -1,11 +1,13 @@
 //! What `/proc` tells about a process.
 
 mod image;
+mod invoked;
 mod session;
 mod status;
 
 use core::ffi::CStr;
 
+pub use invoked::{Program, below};
 pub use session::{Entry, Stat};
 pub use status::{CAPABILITIES, Status, hexadecimal, line};
 

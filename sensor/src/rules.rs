@@ -10,6 +10,7 @@ use crate::file::File;
 use crate::squeezed;
 use crate::sys::{Book, Errno, Pair};
 use crate::text::Out;
+use crate::texts::Text;
 
 /// Where a pack is looked for if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/etc/peewit/rules.pack";
@@ -27,8 +28,8 @@ pub enum Error {
     Unreadable(Errno),
     /// What is in it is no pack.
     Invalid(pack::Error),
-    /// It is older than one that was used.
-    Older,
+    /// It is older than one that was used: its build number.
+    Older(u32),
 }
 
 impl Error {
@@ -37,22 +38,19 @@ impl Error {
     pub fn tell<'o, 'f>(self, path: &CStr, out: &'o mut Out<'f>) -> &'o mut Out<'f> {
         out.text("rules ").printable(path.to_bytes()).text(": ");
         let text = match self {
-            Self::Unreadable(error) => {
-                return out.error(error);
-            }
-            Self::Older => {
+            Self::Unreadable(error) => return out.error(error),
+            Self::Older(build) => {
                 return out
-                    .text("a rule pack with an older build number than ")
-                    .number(u64::from(newest_build()))
-                    .text(", which was used; --allow-older-pack takes it all the same");
+                    .long(Text::OlderPack)
+                    .count(": build number ", build.into());
             }
-            Self::Invalid(pack::Error::Magic) => "not a rule pack",
-            Self::Invalid(pack::Error::Version(_)) => "a rule pack of another format version",
-            Self::Invalid(pack::Error::Length) => "a rule pack with bytes missing or too many",
-            Self::Invalid(pack::Error::Checksum) => "a damaged rule pack: its checksum is wrong",
-            Self::Invalid(pack::Error::Malformed(_)) => "a malformed rule pack",
+            Self::Invalid(pack::Error::Magic) => Text::NoPack,
+            Self::Invalid(pack::Error::Version(_)) => Text::OtherPackVersion,
+            Self::Invalid(pack::Error::Length) => Text::CutPack,
+            Self::Invalid(pack::Error::Checksum) => Text::DamagedPack,
+            Self::Invalid(pack::Error::Malformed(_)) => Text::MalformedPack,
         };
-        out.text(text)
+        out.long(text)
     }
 }
 
@@ -105,7 +103,7 @@ pub fn choose(told: &Told<'_>) -> Result<(Book, u32), Error> {
     };
     let build = book.engine().pack().build();
     if build < newest_build() && !told.has(Name::AllowOlderPack) {
-        return Err(Error::Older);
+        return Err(Error::Older(build));
     }
     Ok((book, build))
 }

@@ -11,7 +11,6 @@ use peewit_core::pack::Pack;
 
 use crate::cli::{Name, Options, Told};
 use crate::demo::Stage;
-use crate::exceptions::{self, EXCEPTIONS};
 use crate::health::Keeper;
 use crate::host::Host;
 use crate::problem::Problem;
@@ -26,7 +25,7 @@ use crate::sys::{
 };
 use crate::text::{plain, say};
 use crate::texts::Text;
-use crate::{age, capture, config, limits, rules, source, status, terms, writer};
+use crate::{age, capture, config, exceptions, limits, rules, source, status, terms, writer};
 use error::Error;
 use pulse::Pulse;
 pub use start::pinnable;
@@ -70,7 +69,7 @@ fn watch(told: &Options, options: &Options) -> Result<(), Error> {
     let signals = Signals::take()?;
     let supervisor = Supervisor::find();
     let store = open_store(options, me)?;
-    read_rules(options)?;
+    read_rules(options, me)?;
     let rules = RULES.hold().ok_or(Errno::NOT_FOUND)?;
     let pack = rules.engine().pack();
     let stage = options.has(Name::Demo).then(Stage::build).transpose();
@@ -195,12 +194,13 @@ fn control(options: &Options) -> Option<Control> {
 
 /// Reads rules and exceptions. Not inlined: an engine has some KiB, which would stay on the stack for ever.
 #[inline(never)]
-fn read_rules(options: &Options) -> Result<(), Error> {
+fn read_rules(options: &Options, me: ThreadId) -> Result<(), Error> {
     let (book, build) = rules::choose(options).map_err(Error::Rules)?;
-    let exceptions = exceptions::load(options, &book.engine().pack()).map_err(Error::Exceptions)?;
+    let (exceptions, _) =
+        exceptions::load(options, &book.engine().pack()).map_err(Error::Exceptions)?;
     rules::note_build(build);
+    STATE.lock(me).outlet.exceptions = exceptions;
     // The first ones: nobody is in the way.
-    EXCEPTIONS.replace(exceptions);
     RULES.replace(book);
     Ok(())
 }

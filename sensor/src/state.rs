@@ -10,6 +10,7 @@ use peewit_core::lineage::{Image, Parent as Kin};
 use peewit_core::pack::RuleIndex;
 use peewit_core::packed::Packer;
 
+use crate::invoked::{self, Invoked};
 use crate::judge::{Judge, Rules};
 use crate::late::Late;
 use crate::outlet::{Beside, Outlet, Table, args_len};
@@ -78,6 +79,7 @@ pub struct State {
 /// What it takes to look at a process that did not just exec.
 struct Describer {
     path: &'static mut [u8],
+    invoked: &'static mut [u8],
     arguments: Arguments<'static>,
     judge: Judge,
 }
@@ -164,12 +166,14 @@ impl State {
         let mut secret = [0; 4];
         crate::sys::random(&mut secret)?;
         self.lineage.set_secret(u32::from_ne_bytes(secret));
-        // A page for both: whose path is longer is lost, and said to be.
+        // A page for all: whose path is longer is lost, and said to be.
         let (path, small) = Mapping::new(PATH_MAX)?
             .leak()
             .split_at_mut(PATH_MAX / 4 * 3);
+        let (invoked, path) = path.split_at_mut(invoked::ROOM);
         let describer = Describer {
             path,
+            invoked,
             arguments: Arguments::new(small),
             judge: Judge::new(),
         };
@@ -268,10 +272,11 @@ impl State {
         if !rules.is_empty() {
             let view = Subject {
                 parent: match self.lineage.parent(exec.pid) {
-                    Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
+                    Kin::Known(parent) if !parent.lost => Parent::named(&parent),
                     Kin::None => Parent::None,
                     Kin::Known(_) | Kin::Lost => Parent::Lost,
                 },
+                invoked: Invoked::kept(subject.invoked.path()),
                 late: core::mem::replace(&mut subject.late, Late::new(&sensor.proc, &mut [])),
                 ..*subject
             };
@@ -325,7 +330,8 @@ impl State {
                 sensor.writer.ring();
             }
         }
-        self.lineage.exec(exec.pid, &judge.image(subject));
+        let image = judge.image(subject, found.book.keeps_invoked());
+        self.lineage.exec(exec.pid, &image);
         self.raised(sensor, raised);
         true
     }

@@ -3,10 +3,12 @@
 use peewit_core::alert::Action;
 use peewit_core::event::{Block, Event, Values, base_name};
 use peewit_core::field::Field;
+use peewit_core::lineage::Process;
 use peewit_core::packed::Packed;
 
+use crate::invoked::Invoked;
 use crate::late::{Late, Root, Whose};
-use crate::proc::Status;
+use crate::proc::{Program, Status, below};
 
 /// What is known of the parent.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +19,25 @@ pub enum Parent<'a> {
     Lost,
     /// What held for it when it started.
     Facts(Packed<'a>),
-    /// Its program; `None` for a kernel thread.
-    Named(Option<&'a [u8]>),
+    /// What it is.
+    Named {
+        /// Its program; `None` for a kernel thread.
+        path: Option<&'a [u8]>,
+        /// By which path that was invoked, if it was kept.
+        invoked: Option<&'a [u8]>,
+    },
     /// The process itself: what its children will see, and its forks.
     Itself,
+}
+
+impl<'a> Parent<'a> {
+    /// As the table knows it.
+    pub const fn named(process: &Process<'a>) -> Self {
+        Self::Named {
+            path: process.path,
+            invoked: process.invoked,
+        }
+    }
 }
 
 /// A process event.
@@ -36,6 +53,8 @@ pub struct Subject<'a> {
     pub executable: Option<&'a [u8]>,
     /// Its arguments, each ended by NUL; `None` if they could not be read.
     pub args: Option<&'a [u8]>,
+    /// By which path its program was invoked.
+    pub invoked: Invoked<'a>,
     /// Its parent.
     pub parent: Parent<'a>,
     /// How it ended, if it did and that is known.
@@ -76,6 +95,25 @@ impl Subject<'_> {
                 self.late.root = Root::Host;
             }
             self.executable = Some(below(path, root));
+        }
+    }
+
+    /// Finds out by which path the program was invoked, unless that was done. Without arguments it may not be the program yet.
+    #[inline(never)]
+    pub fn read_invoked(&mut self) {
+        if !matches!(self.invoked, Invoked::Unread { .. }) {
+            return;
+        }
+        if let Invoked::Unread { room, stands } =
+            core::mem::replace(&mut self.invoked, Invoked::Lost)
+            && let Some(args) = self.args
+        {
+            let program = Program {
+                executable: self.executable,
+                args,
+                stands,
+            };
+            self.invoked = Invoked::kept(self.late.proc().invoked(self.pid, &program, room));
         }
     }
 
@@ -130,6 +168,8 @@ impl Subject<'_> {
             Field::ProcessArgs => known(self.args, Values::Block),
             Field::ProcessArgsCount => known(self.args, count),
             Field::ProcessCommandLine => known(self.args, Values::Joined),
+            Field::ProcessInvokedPath => known(self.invoked.path(), Values::One),
+            Field::ProcessInvokedName => known(self.invoked.path(), name),
             Field::ProcessPid => Values::Number(i64::from(self.pid)),
             Field::ProcessExitCode if self.action == Action::End => self
                 .exit_code
@@ -139,7 +179,9 @@ impl Subject<'_> {
             | Field::ParentName
             | Field::ParentArgs
             | Field::ParentArgsCount
-            | Field::ParentCommandLine => self.parent(field),
+            | Field::ParentCommandLine
+            | Field::ParentInvokedPath
+            | Field::ParentInvokedName => self.parent(field),
             _ => Values::Missing,
         }
     }
@@ -149,9 +191,13 @@ impl Subject<'_> {
             Parent::None => Values::Missing,
             Parent::Lost => Values::Lost,
             Parent::Facts(facts) => Values::Facts(facts),
-            Parent::Named(path) => match field {
-                Field::ParentExecutable => path.map_or(Values::Missing, Values::One),
-                Field::ParentName => path.map_or(Values::Missing, name),
+            // A kernel thread has none of them.
+            Parent::Named { path: None, .. } => Values::Missing,
+            Parent::Named { path, invoked } => match field {
+                Field::ParentExecutable => known(path, Values::One),
+                Field::ParentName => known(path, name),
+                Field::ParentInvokedPath => known(invoked, Values::One),
+                Field::ParentInvokedName => known(invoked, name),
                 // Only what holds for them is kept.
                 _ => Values::Lost,
             },
@@ -160,17 +206,11 @@ impl Subject<'_> {
                 Field::ParentName => known(self.executable, name),
                 Field::ParentArgs => known(self.args, Values::Block),
                 Field::ParentArgsCount => known(self.args, count),
+                Field::ParentInvokedPath => known(self.invoked.path(), Values::One),
+                Field::ParentInvokedName => known(self.invoked.path(), name),
                 _ => known(self.args, Values::Joined),
             },
         }
-    }
-}
-
-/// A path as seen from below `root`, if it lies there.
-fn below<'p>(path: &'p [u8], root: &[u8]) -> &'p [u8] {
-    match path.strip_prefix(root) {
-        Some(rest) if rest.starts_with(b"/") => rest,
-        _ => path,
     }
 }
 
@@ -179,6 +219,12 @@ impl Event for Subject<'_> {
         match field {
             // The name is the same below any root.
             Field::ProcessExecutable => self.read_root(),
+            Field::ProcessInvokedPath | Field::ProcessInvokedName => self.read_invoked(),
+            Field::ParentInvokedPath | Field::ParentInvokedName
+                if matches!(self.parent, Parent::Itself) =>
+            {
+                self.read_invoked();
+            }
             field if Late::reads(field) => self.late.read(field, self.whose()),
             _ => {}
         }
@@ -200,19 +246,6 @@ mod tests {
     use std::format;
     use std::string::String;
 
-    #[test]
-    fn paths_below_a_root() {
-        for (path, root, seen) in [
-            (&b"/srv/jail/bin/x"[..], &b"/srv/jail"[..], &b"/bin/x"[..]),
-            (b"/bin/x", b"/", b"/bin/x"),
-            (b"/srv/jailbird/x", b"/srv/jail", b"/srv/jailbird/x"),
-            (b"/srv/jail", b"/srv/jail", b"/srv/jail"),
-            (b"/bin/x", b"/srv/jail", b"/bin/x"),
-        ] {
-            assert_eq!(below(path, root), seen);
-        }
-    }
-
     fn show(values: Values<'_>) -> String {
         format!("{values:?}")
     }
@@ -220,7 +253,7 @@ mod tests {
     #[test]
     fn fields_of_an_exec() {
         let proc = Proc::open().unwrap();
-        let mut buffer = [0; 4096];
+        let (mut buffer, mut room) = ([0; 4096], [0; 1024]);
         let me = crate::sys::process_id();
         let mut subject = Subject {
             action: Action::Exec,
@@ -228,12 +261,18 @@ mod tests {
             parent_pid: 4,
             executable: Some(b"/tmp/x/implant"),
             args: Some(b"implant\0id\0"),
+            invoked: Invoked::Unread {
+                room: &mut room,
+                stands: true,
+            },
             parent: Parent::Facts(Packed::new(&[3, 1])),
             exit_code: None,
             host_id: "h",
             late: Late::new(&proc, &mut buffer),
         };
         let directory = std::env::current_dir().unwrap();
+        // How this test itself was started.
+        let invoked = std::fs::canonicalize("/proc/self/exe").unwrap();
         let text = |bytes: &[u8]| show(Values::One(bytes));
         for (field, expected) in [
             (Field::HostOsType, text(b"linux")),
@@ -251,18 +290,44 @@ mod tests {
                 Field::ProcessWorkingDirectory,
                 text(directory.as_os_str().as_encoded_bytes()),
             ),
+            (
+                Field::ProcessInvokedPath,
+                text(invoked.as_os_str().as_encoded_bytes()),
+            ),
+            (
+                Field::ProcessInvokedName,
+                text(base_name(invoked.as_os_str().as_encoded_bytes())),
+            ),
+            (
+                Field::ParentInvokedName,
+                show(Values::Facts(Packed::new(&[3, 1]))),
+            ),
             (Field::ParentName, show(Values::Facts(Packed::new(&[3, 1])))),
             (Field::ParentPid, show(Values::Number(4))),
             (Field::EventOutcome, show(Values::Missing)),
         ] {
             assert_eq!(show(subject.values(field)), expected, "{field:?}");
         }
-        subject.parent = Parent::Named(Some(b"/tmp/x/dropper"));
-        assert_eq!(show(subject.term(Field::ParentName)), text(b"dropper"));
+        let parent = |path, invoked| Parent::Named { path, invoked };
+        subject.parent = parent(Some(b"/bin/busybox"), Some(b"/tmp/x/dropper.sh"));
+        assert_eq!(show(subject.term(Field::ParentName)), text(b"busybox"));
+        assert_eq!(
+            show(subject.term(Field::ParentInvokedName)),
+            text(b"dropper.sh")
+        );
         assert_eq!(show(subject.term(Field::ParentArgs)), show(Values::Lost));
-        subject.parent = Parent::Named(None);
+        subject.parent = parent(Some(b"/bin/busybox"), None);
+        assert_eq!(
+            show(subject.term(Field::ParentInvokedPath)),
+            show(Values::Lost)
+        );
+        subject.parent = parent(None, None);
         assert_eq!(show(subject.term(Field::ParentName)), show(Values::Missing));
         subject.parent = Parent::Itself;
+        assert_eq!(
+            show(subject.values(Field::ParentInvokedPath)),
+            text(invoked.as_os_str().as_encoded_bytes())
+        );
         subject.action = Action::Fork;
         assert_eq!(
             show(subject.values(Field::ParentExecutable)),
@@ -297,6 +362,10 @@ mod tests {
             parent_pid: 0,
             executable: None,
             args: None,
+            invoked: Invoked::Unread {
+                room: &mut [],
+                stands: true,
+            },
             parent: Parent::Lost,
             exit_code: None,
             host_id: "h",
@@ -309,6 +378,8 @@ mod tests {
             Field::ProcessArgsCount,
             Field::ProcessCommandLine,
             Field::ProcessWorkingDirectory,
+            Field::ProcessInvokedPath,
+            Field::ProcessInvokedName,
             Field::UserId,
             Field::ParentName,
         ] {

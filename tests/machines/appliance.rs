@@ -66,7 +66,7 @@ const PASSING: [&str; 7] = [
 ];
 
 /// The rest of the console's lines that begin so.
-fn lines<'a>(shown: &'a str, begin: &str) -> Vec<&'a str> {
+pub fn lines<'a>(shown: &'a str, begin: &str) -> Vec<&'a str> {
     shown
         .lines()
         .filter_map(|line| line.strip_prefix(begin))
@@ -147,7 +147,7 @@ fn is_read_alike_here(log: &str, own: &[&str]) {
 }
 
 /// What Base64 stands for.
-fn decoded(text: &str) -> Vec<u8> {
+pub fn decoded(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0_usize, 0);

@@ -1,6 +1,7 @@
 //! The same source gives the same bytes, wherever it is built.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use peewit_tests::{TARGETS, ctl, program};
@@ -59,7 +60,7 @@ fn another_folder_gives_the_same_binaries() {
     }
 }
 
-/// One pack is in all of them: what the workstation's tool makes of rules/.
+/// One pack is in all of them: what the workstation's tool makes of the rules in rules/, without those in folders below it.
 #[test]
 fn all_targets_hold_the_same_pack() {
     let Some(ctl) = ctl() else { return };
@@ -67,7 +68,19 @@ fn all_targets_hold_the_same_pack() {
     let path = folder.path().join("pack");
     let ctl = ctl.to_str().expect("UTF-8").to_owned();
     let output = path.to_str().expect("UTF-8");
-    run(&ctl, &["compile", "rules", "--build", "1", "-o", output]);
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    let files = fs::read_dir(rules).expect("a folder");
+    let files = files.map(|entry| entry.expect("an entry").path());
+    let rules: Vec<String> = files
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .map(|file| file.to_str().expect("UTF-8").to_owned())
+        .collect();
+    let mut arguments = vec!["compile", "--build", "1", "-o", output];
+    arguments.extend(rules.iter().map(String::as_str));
+    run(&ctl, &arguments);
     let pack = squeeze::squeeze(&fs::read(path).expect("it was written"));
     for target in TARGETS {
         let Some(binary) = program(&format!("{target}/release/peewit")) else {

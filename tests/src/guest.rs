@@ -82,7 +82,14 @@ impl Guest {
     /// Boots, runs the script as the first process, and gives what stands on the console; `None` if something is
     /// not there. Each line of the script may use `watch [OPTION...]` and `captured`.
     pub fn run(&self, script: &str) -> Option<String> {
-        self.boot(&self.initramfs(script)?.finish())
+        self.run_with(script, |_| ())
+    }
+
+    /// The same with more in its first file system.
+    pub fn run_with(&self, script: &str, more: impl FnOnce(&mut Initramfs)) -> Option<String> {
+        let mut initramfs = self.initramfs(script)?;
+        more(&mut initramfs);
+        self.boot(&initramfs.finish())
     }
 
     /// Boots with this initramfs, and gives what stands on the console until the guest is off.

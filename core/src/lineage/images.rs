@@ -1,6 +1,6 @@
 //! The images that processes run: each kept once, counted, in a bounded store.
 //!
-//! Bytes (path, facts, rules, arguments) lie in one arena in the order of their arrival. New ones go
+//! Bytes (paths, facts, rules, arguments) lie in one arena in the order of their arrival. New ones go
 //! to its end; when the end is reached, those still in use move together. Number 0 is nil:
 //! the image of which nothing is known.
 
@@ -23,8 +23,9 @@ pub(super) struct Record {
     /// Where its bytes start.
     pub(super) offset: u16,
     pub(super) path_len: u16,
-    /// How many bytes each of the others takes, in this order.
-    pub(super) facts_len: u16,
+    /// How many bytes each of the others takes, in this order. None: it was not invoked by an empty path.
+    pub(super) invoked_len: u16,
+    pub(super) facts_len: u8,
     pub(super) fork_rules_len: u8,
     pub(super) exit_rules_len: u8,
     pub(super) args_kept: u16,
@@ -33,9 +34,12 @@ pub(super) struct Record {
     /// Neighbours in the arena.
     pub(super) before: ImageId,
     pub(super) after: ImageId,
-    pub(super) has_path: bool,
-    pub(super) lost: bool,
+    /// [`HAS_PATH`] and [`LOST`].
+    pub(super) flags: u8,
 }
+
+const HAS_PATH: u8 = 1;
+const LOST: u8 = 2;
 
 static_assertions::const_assert!(size_of::<Record>() == 28);
 
@@ -46,6 +50,7 @@ impl Record {
         references: 0,
         offset: 0,
         path_len: 0,
+        invoked_len: 0,
         facts_len: 0,
         fork_rules_len: 0,
         exit_rules_len: 0,
@@ -53,13 +58,12 @@ impl Record {
         chain: 0,
         before: 0,
         after: 0,
-        has_path: false,
-        lost: false,
+        flags: 0,
     };
 
     pub(super) fn size(&self) -> u16 {
         let rules = u16::from(self.fork_rules_len) + u16::from(self.exit_rules_len);
-        self.path_len + self.facts_len + rules + self.args_kept
+        self.path_len + self.invoked_len + u16::from(self.facts_len) + rules + self.args_kept
     }
 }
 
@@ -122,14 +126,16 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
             self.bytes.get(start..at).unwrap_or_default()
         };
         let path = part(record.path_len);
+        let invoked = part(record.invoked_len);
         Image {
-            path: record.has_path.then_some(path),
-            facts: Packed::new(part(record.facts_len)),
+            path: (record.flags & HAS_PATH != 0).then_some(path),
+            invoked: Some(invoked).filter(|invoked| !invoked.is_empty()),
+            facts: Packed::new(part(record.facts_len.into())),
             fork_rules: Packed::new(part(record.fork_rules_len.into())),
             exit_rules: Packed::new(part(record.exit_rules_len.into())),
             args: part(record.args_kept),
             args_len: record.args_len,
-            lost: record.lost,
+            lost: record.flags & LOST != 0,
         }
     }
 
@@ -152,19 +158,23 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
         }
     }
 
-    /// Of all images only the path is left, if there is one; the rest of those is lost.
+    /// Of all images only the paths are left, if there are any; the rest of those is lost. Some may be alike then.
     pub(super) fn forget_facts(&mut self) {
         let mut freed = 0;
         for record in &mut self.records {
             if record.references != 0 {
-                freed += record.size() - record.path_len;
+                freed += record.size() - record.path_len - record.invoked_len;
                 (record.facts_len, record.args_kept, record.args_len) = (0, 0, 0);
                 (record.fork_rules_len, record.exit_rules_len) = (0, 0);
                 // What has no program, a kernel thread, is nothing by other rules either.
-                record.lost |= record.has_path;
+                if record.flags & HAS_PATH != 0 {
+                    record.flags |= LOST;
+                }
             }
         }
         self.in_use -= freed;
+        let last = self.at(self.highest);
+        self.end = last.offset + last.size();
     }
 
     /// The number of an image, with one more reference. `None` if there is no room for it.
@@ -184,21 +194,22 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
     }
 
     fn add(&mut self, hash: u32, image: &Image<'_>) -> Option<ImageId> {
-        let [path, facts, fork_rules, exit_rules, args] = parts(image).map(<[u8]>::len);
+        let [path, invoked, facts, fork_rules, exit_rules, args] = parts(image).map(<[u8]>::len);
+        let flag = |set, flag| if set { flag } else { 0 };
         let mut record = Record {
             hash,
             args_len: image.args_len,
             references: 1,
             path_len: u16::try_from(path).ok()?,
-            facts_len: u16::try_from(facts).ok()?,
+            invoked_len: u16::try_from(invoked).ok()?,
+            facts_len: u8::try_from(facts).ok()?,
             fork_rules_len: u8::try_from(fork_rules).ok()?,
             exit_rules_len: u8::try_from(exit_rules).ok()?,
             args_kept: u16::try_from(args).ok()?,
-            has_path: image.path.is_some(),
-            lost: image.lost,
+            flags: flag(image.path.is_some(), HAS_PATH) | flag(image.lost, LOST),
             ..Record::NIL
         };
-        let size = path + facts + fork_rules + exit_rules + args;
+        let size = path + invoked + facts + fork_rules + exit_rules + args;
         if BYTES - usize::from(self.in_use) < size {
             return None;
         }
@@ -323,9 +334,10 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
 }
 
 /// What of an image lies in the arena, in this order.
-fn parts<'a>(image: &Image<'a>) -> [&'a [u8]; 5] {
+fn parts<'a>(image: &Image<'a>) -> [&'a [u8]; 6] {
     [
         image.path.unwrap_or_default(),
+        image.invoked.unwrap_or_default(),
         image.facts.as_bytes(),
         image.fork_rules.as_bytes(),
         image.exit_rules.as_bytes(),

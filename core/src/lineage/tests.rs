@@ -42,10 +42,74 @@ fn line<const P: usize, const I: usize, const B: usize>(
         .collect()
 }
 
+/// Other rules: atoms and rules have other numbers.
+#[test]
+fn facts_can_be_forgotten_and_learned_again() {
+    let mut table = Table::new();
+    let sh = Image {
+        facts: Packed::new(&[3, 5]),
+        fork_rules: Packed::new(&[1]),
+        exit_rules: Packed::new(&[2]),
+        args: b"sh\0-c\0",
+        args_len: 6,
+        ..image("/bin/sh")
+    };
+    table.exec(10, &sh);
+    table.fork(10, 11).unwrap();
+    table.exec(11, &image("/bin/id"));
+    table.exec(2, &KTHREAD);
+    table.fork(10, 12).unwrap();
+    table.exit(10);
+    table.forget_facts();
+    table.check();
+    let lost = |path| Image {
+        lost: true,
+        ..image(path)
+    };
+    for (pid, expected) in [
+        (10, lost("/bin/sh")),
+        (11, lost("/bin/id")),
+        (12, lost("/bin/sh")),
+        (2, KTHREAD),
+    ] {
+        let process = table.get(pid).unwrap();
+        assert_eq!(process.path, expected.path, "{pid}");
+        assert_eq!(process.lost, expected.lost, "{pid}");
+        assert!(
+            process.facts.is_empty()
+                && process.fork_rules.is_empty()
+                && process.exit_rules.is_empty()
+        );
+        assert_eq!((process.args, process.args_len), (&b""[..], 0));
+    }
+    assert_eq!(path(known(table.parent(11))), "/bin/sh");
+    // Learned again, with other facts; and memory is used as before.
+    for round in 0..200u8 {
+        let facts = [3, round % 100 + 1];
+        table.exec(
+            12,
+            &Image {
+                facts: Packed::new(&facts),
+                ..sh
+            },
+        );
+        let process = table.get(12).unwrap();
+        assert_eq!((process.facts, process.lost), (Packed::new(&facts), false));
+        table.check();
+        table.forget_facts();
+        table.check();
+    }
+    for pid in [2, 10, 11, 12] {
+        table.exit(pid);
+    }
+    table.check();
+}
+
 #[test]
 fn a_child_runs_what_its_parent_runs_until_it_execs() {
     let mut table = Table::new();
     let sh = Image {
+        invoked: Some(b"/tmp/x.sh"),
         facts: Packed::new(&[3, 5]),
         fork_rules: Packed::new(&[1]),
         args: b"sh\0-c\0id\0",
@@ -61,6 +125,7 @@ fn a_child_runs_what_its_parent_runs_until_it_execs() {
             pid: 11,
             ppid: 10,
             path: Some(b"/bin/sh"),
+            invoked: Some(b"/tmp/x.sh"),
             facts: Packed::new(&[3, 5]),
             fork_rules: Packed::new(&[1]),
             exit_rules: Packed::EMPTY,
@@ -71,6 +136,14 @@ fn a_child_runs_what_its_parent_runs_until_it_execs() {
         }
     );
     assert_eq!(table.images.used, 1, "both refer to one image");
+    // The same program, invoked by another name, is another image.
+    let other = Image {
+        invoked: Some(b"/tmp/y.sh"),
+        ..sh
+    };
+    table.exec(12, &other);
+    assert_eq!(table.images.used, 2);
+    assert_eq!(table.get(12).unwrap().invoked, other.invoked);
     table.exec(11, &image("/bin/id"));
     assert_eq!(path(table.get(11).unwrap()), "/bin/id");
     assert_eq!(path(known(table.parent(11))), "/bin/sh");

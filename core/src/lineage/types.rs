@@ -15,6 +15,8 @@ pub const MAX_ARGS: usize = 512;
 pub struct Image<'a> {
     /// The executable. `None` for a kernel thread, or if it could not be read (then `lost`).
     pub path: Option<&'a [u8]>,
+    /// The path by which it was invoked, where a rule's alerts or state are told apart by it or its name.
+    pub invoked: Option<&'a [u8]>,
     /// The atoms that hold for the process as a parent.
     pub facts: Packed<'a>,
     /// The rules that hold for a fork of the process.
@@ -34,6 +36,7 @@ impl Image<'_> {
     /// A program of which nothing is known.
     pub const LOST: Self = Self {
         path: None,
+        invoked: None,
         facts: Packed::EMPTY,
         fork_rules: Packed::EMPTY,
         exit_rules: Packed::EMPTY,
@@ -53,6 +56,8 @@ pub struct Process<'a> {
     pub ppid: u32,
     /// The executable. `None` for a kernel thread, or if it is not known (then `lost`).
     pub path: Option<&'a [u8]>,
+    /// The path by which it was invoked, if that was kept.
+    pub invoked: Option<&'a [u8]>,
     /// The atoms that hold for it as a parent.
     pub facts: Packed<'a>,
     /// The rules that hold for a fork of it.

@@ -51,6 +51,24 @@ fn stages_follow_one_another_within_the_span() {
     assert_eq!(table.evicted(), 0);
 }
 
+/// Other rules: what is pending is nothing to them.
+#[test]
+fn nothing_is_pending_once_cleared() {
+    let mut table = Sequences::<4, 6, u32>::new();
+    for round in 0..5 {
+        for key in 0..6 {
+            assert_eq!(offer(&mut table, &[0], 2, key, 10, 1), None);
+        }
+        assert_eq!(table.evicted(), 2 * (round + 1));
+        table.clear();
+        for key in 0..6 {
+            assert_eq!(offer(&mut table, &[1], 2, key, 11, 2), None, "{key}");
+        }
+        assert_eq!(offer(&mut table, &[0], 2, 9, 12, 3), None);
+        assert_eq!(offer(&mut table, &[1], 2, 9, 13, 4), Some([3, 4].into()));
+    }
+}
+
 #[test]
 fn the_newest_match_is_taken_and_no_other() {
     let mut table = Sequences::<8, 6, u32>::new();

@@ -29,6 +29,22 @@ fn the_window_slides_and_a_group_begins_anew() {
     assert_eq!(table.evicted(), 0);
 }
 
+/// Other rules: what counted is nothing to them.
+#[test]
+fn nothing_counts_once_cleared() {
+    let mut table = Thresholds::<4>::new();
+    for _ in 0..5 {
+        assert!(!table.count(&EVENTS, 1, &[], 0));
+        assert!(!table.count(&EVENTS, 1, &[], 1));
+        table.clear();
+        assert!(!table.count(&EVENTS, 1, &[], 2));
+        assert!(!table.count(&EVENTS, 1, &[], 3));
+        assert!(table.count(&EVENTS, 1, &[], 4));
+        table.clear();
+    }
+    assert_eq!(table.evicted(), 0, "what was cleared is not missed");
+}
+
 #[test]
 fn different_values() {
     let mut table = Thresholds::<16>::new();

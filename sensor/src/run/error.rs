@@ -4,7 +4,7 @@ use crate::cli::{Name, Options};
 use crate::problem::Problem;
 use crate::sys::Errno;
 use crate::text::say;
-use crate::{exceptions, rules};
+use crate::{exceptions, file, rules};
 
 /// Why the sensor cannot watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Error {
     Child(Errno),
     Problem(Problem),
     Rules(rules::Error),
-    Exceptions(exceptions::Error),
+    Exceptions(file::Error),
     Events(Errno),
     Demo(Errno),
 }

@@ -5,11 +5,13 @@ use peewit_core::alert::{Reason, Record};
 use super::{Watch, seed};
 use crate::cli::{self, Name};
 use crate::config;
-use crate::exceptions::{self, EXCEPTIONS, Exceptions};
+use crate::exceptions::{self, Exceptions};
+use crate::file::{Error, File};
+use crate::log::Path;
 use crate::rules::{self, RULES};
 use crate::state::STATE;
 use crate::sys::{Book, Messages, monotonic_ns, release_stack, sleep_ms};
-use crate::text::{Decimal, PathBuffer, plain, say};
+use crate::text::{Decimal, plain, say};
 
 /// How often to try to put a header into a stream that has no room, every 10 ms.
 const TRIES: u32 = 100;
@@ -32,9 +34,7 @@ impl Watch {
     #[inline(never)]
     pub(super) fn reload(&mut self, messages: &mut Messages) {
         let now = Decimal::new(monotonic_ns() / 1000);
-        if let Ok(message) =
-            PathBuffer::<64>::of(&[b"RELOADING=1\nMONOTONIC_USEC=", now.as_bytes()])
-        {
+        if let Ok(message) = Path::of(&[b"RELOADING=1\nMONOTONIC_USEC=", now.as_bytes()]) {
             self.supervisor.tell(message.as_bytes());
         }
         if self.read_again(messages).is_some() {
@@ -50,11 +50,11 @@ impl Watch {
 
     /// Nothing is changed before all was found good.
     fn read_again(&mut self, messages: &mut Messages) -> Option<()> {
-        let refuse = |error: config::Error| {
+        let refuse = |error: Error| {
             error.tell(config::path(&self.told), &mut say(""));
         };
         let mut file = config::read(&self.told).map_err(refuse).ok()?;
-        let told = config::merge(&self.told, file.as_mut());
+        let told = config::merge(&self.told, file.as_mut().map_or(&mut [], File::with_end));
         let told = told.map_err(refuse).ok()?;
         let (book, build) = rules::choose(&told)
             .map_err(|error| {
@@ -62,7 +62,7 @@ impl Watch {
             })
             .ok()?;
         let pack = book.engine().pack();
-        let exceptions = exceptions::load(&told, &pack)
+        let (exceptions, _) = exceptions::load(&told, &pack)
             .map_err(|error| {
                 error.tell(exceptions::path(&told), &mut say(""));
             })
@@ -96,19 +96,20 @@ impl Watch {
         exceptions: Exceptions,
     ) -> bool {
         let (sensor, me) = (self.sensor, self.me);
-        // Then the places are free until something is put there, which happens here alone.
-        if !RULES.retire() || !EXCEPTIONS.retire() {
+        let Some(book) = book else {
+            STATE.lock(me).outlet.exceptions = exceptions;
+            return true;
+        };
+        // Then the place is free until something is put there, which happens here alone.
+        if !RULES.retire() {
             return false;
         }
-        let Some(book) = book else {
-            let _locked = STATE.lock(me);
-            return EXCEPTIONS.replace(exceptions);
-        };
         self.host.use_pack(&book.engine().pack());
         let mut state = STATE.lock(me);
-        if !state.replace_rules(sensor, messages, book) || !EXCEPTIONS.replace(exceptions) {
+        if !state.replace_rules(sensor, messages, book) {
             return false;
         }
+        state.outlet.exceptions = exceptions;
         let header = Record::Header(self.host.header());
         let mut told = state.outlet.tell(&header);
         drop(state);

@@ -7,6 +7,7 @@ use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
 use crate::exceptions;
+use crate::invoked::Invoked;
 use crate::late::Late;
 use crate::outlet::Beside;
 use crate::subject::{Parent, Subject};
@@ -44,6 +45,7 @@ impl State {
             parent_pid: process.ppid,
             executable: process.path,
             args: Some(process.args).filter(|_| whole && !process.exit_rules.is_empty()),
+            invoked: Invoked::kept(process.invoked),
             parent: match self.lineage.parent(pid) {
                 Kin::Known(parent) if !parent.lost => Parent::Facts(parent.facts),
                 Kin::None => Parent::None,
@@ -56,11 +58,11 @@ impl State {
         let mut rules = describer.judge.find(engine, &mut subject, Kinds::EXIT);
         // What is kept with the parent is no value: its path is.
         subject.parent = match self.lineage.parent(pid) {
-            Kin::Known(parent) if !parent.lost => Parent::Named(parent.path),
+            Kin::Known(parent) if !parent.lost => Parent::named(&parent),
             _ => subject.parent,
         };
         if !rules.is_empty() {
-            exceptions::read(&mut subject);
+            exceptions::read(self.outlet.exceptions.fields, &mut subject);
         }
         let mut raised = 0;
         while let Some(rule) = rules.pop_last() {

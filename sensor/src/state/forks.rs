@@ -7,6 +7,7 @@ use peewit_core::pack::Kinds;
 
 use super::{Sensor, State};
 use crate::exceptions;
+use crate::invoked::Invoked;
 use crate::judge::Rules;
 use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
@@ -55,6 +56,7 @@ impl State {
             parent_pid: parent,
             executable: process.path,
             args: Some(process.args),
+            invoked: Invoked::kept(process.invoked),
             parent: Parent::Itself,
             exit_code: None,
             host_id: sensor.host_id,
@@ -73,6 +75,10 @@ impl State {
             let executable = executable.ok().map(|executable| executable.path);
             if unknown {
                 subject.executable = executable;
+                subject.invoked = Invoked::Unread {
+                    room: describer.invoked,
+                    stands: false,
+                };
             }
             subject.args = args.ok().map(|()| describer.arguments.block());
             length = args_len(subject.args);
@@ -88,7 +94,7 @@ impl State {
         }
         if !rules.is_empty() {
             subject.read_all();
-            exceptions::read(&mut subject);
+            exceptions::read(self.outlet.exceptions.fields, &mut subject);
         }
         let args = subject.args.unwrap_or(&[]);
         let cut = length as usize > args.len();

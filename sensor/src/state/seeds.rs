@@ -4,6 +4,7 @@ use peewit_core::alert::Action;
 use peewit_core::lineage::{Image, Parent as Kin};
 
 use super::{Sensor, State};
+use crate::invoked::Invoked;
 use crate::late::Late;
 use crate::rules::RULES;
 use crate::subject::{Parent, Subject};
@@ -34,14 +35,19 @@ impl State {
                     parent_pid: parent,
                     executable: Some(executable.path),
                     args: args.ok().map(|()| describer.arguments.block()),
+                    invoked: Invoked::Unread {
+                        room: describer.invoked,
+                        stands: false,
+                    },
                     parent: Parent::Lost,
                     exit_code: None,
                     host_id: sensor.host_id,
                     late: Late::new(&sensor.proc, &mut buffer),
                 };
                 describer.judge.begin();
-                describer.judge.remember(rules.engine(), &mut subject);
-                let image = describer.judge.image(&subject);
+                let keep = rules.keeps_invoked();
+                describer.judge.remember(rules.engine(), &mut subject, keep);
+                let image = describer.judge.image(&subject, keep);
                 if known {
                     self.lineage.exec(pid, &image);
                 } else {

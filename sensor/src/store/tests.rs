@@ -207,7 +207,8 @@ fn numbers_are_reserved_and_exact_after_a_clean_end() {
     let mut device = Device::new("numbers");
     assert_eq!(device.store().reserved(), 0);
     device.store().reserve(1);
-    device.store().use_pack(7);
+    crate::rules::note_build(7);
+    device.store().note_pack();
     assert_eq!(device.store().reserved(), 65);
     device.restart();
     assert_eq!(

@@ -4,11 +4,13 @@ use peewit_core::engine::{Engine, Limits};
 use peewit_core::pack::{Error, Pack};
 
 use super::Mapping;
+use crate::invoked::is_key;
 
 /// The rules of a pack, ready to be evaluated. The memory of the pack goes with it.
 pub struct Book {
     /// Of a life as long as this value's, whatever it says here: see [`Book::engine`].
     engine: Engine<'static>,
+    keeps_invoked: bool,
     /// Not touched any more, and given back when this is dropped.
     _memory: Mapping,
 }
@@ -25,9 +27,15 @@ impl Book {
         // and what borrows from it leaves this value only with a shorter life.
         let pack = Pack::parse(unsafe { &*bytes })?;
         Ok(Self {
+            keeps_invoked: is_key(&pack),
             engine: Engine::new(pack, Limits::Device),
             _memory: memory,
         })
+    }
+
+    /// Whether it is kept with each process by which path it was invoked.
+    pub const fn keeps_invoked(&self) -> bool {
+        self.keeps_invoked
     }
 
     /// What evaluates them.

@@ -11,14 +11,17 @@ use super::sleep_ms;
 const PATIENCE_MS: u32 = 1000;
 
 /// Two places: the value in use, and the one before it until nobody uses that any more. Meant for statics, and all zero at first.
+/// In this order, so that the second place takes up no memory before it is used.
+#[repr(C)]
 pub struct Pair<T> {
-    places: [Place<T>; 2],
     /// The place in use, from 1; 0: none yet.
     current: AtomicUsize,
     /// Somebody has to do with the other place.
     taken: AtomicBool,
+    places: [Place<T>; 2],
 }
 
+#[repr(C)]
 struct Place<T> {
     users: AtomicU32,
     /// There is a value. Used by whoever has `taken` alone.

@@ -68,6 +68,62 @@ fn a_torn_frame_spoils_itself_only() {
     }
 }
 
+/// A log of some KiB as a device writes it: every flip of a bit and every length of it.
+#[test]
+fn any_damage_to_a_log_spoils_what_it_hits() {
+    let mut records = std::vec![Record::Header(header()), Record::Rule(rule())];
+    for sequence in 1..=20 {
+        records.push(Record::Alert(Alert { sequence, ..demo() }));
+    }
+    records.push(Record::Health(health()));
+    records.push(Record::HeldBack(held_back()));
+    let frames: Vec<_> = records.iter().map(frame).collect();
+    let mut log = frames.concat();
+    assert!(log.len() > 2500);
+    // What is in a log: the places of whole records, and how much is none.
+    let read = |log: &[u8]| {
+        let mut buffer = [0; MAX_FRAME];
+        let mut reader = Frames::new(&mut buffer);
+        let (mut found, mut other) = (Vec::new(), 0);
+        let mut note = |item: &Item<'_>| match item {
+            Item::Record { record, .. } => {
+                found.push(records.iter().position(|one| one == record).unwrap());
+            }
+            _ => other += 1,
+        };
+        let mut rest = log;
+        while let Some(item) = reader.next(&mut rest) {
+            note(&item);
+        }
+        if let Some(item) = reader.finish() {
+            note(&item);
+        }
+        (found, other)
+    };
+    let all: Vec<usize> = (0..records.len()).collect();
+    assert_eq!(read(&log), (all.clone(), 0));
+    let mut start = 0;
+    for (hit, frame) in frames.iter().enumerate() {
+        let others: Vec<usize> = all.iter().copied().filter(|&one| one != hit).collect();
+        for place in start..start + frame.len() {
+            for bit in 0..8 {
+                log[place] ^= 1 << bit;
+                let (found, other) = read(&log);
+                assert_eq!(found, others, "byte {place}, bit {bit}");
+                assert!((1..=2).contains(&other), "byte {place}, bit {bit}");
+                log[place] ^= 1 << bit;
+            }
+            let (found, other) = read(&log[..place]);
+            // The last delimiter is not needed.
+            let kept = hit + usize::from(place + 1 == start + frame.len());
+            assert_eq!(found, all[..kept], "cut at {place}");
+            let torn = kept == hit && place > start + 1;
+            assert_eq!(other, usize::from(torn), "cut at {place}");
+        }
+        start += frame.len();
+    }
+}
+
 #[test]
 fn an_unfinished_frame_waits() {
     let (frames, records) = small_stream();

@@ -178,6 +178,7 @@ impl Model {
         } = self.nodes[index];
         let Image {
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,
@@ -189,6 +190,7 @@ impl Model {
             pid,
             ppid,
             path,
+            invoked,
             facts,
             fork_rules,
             exit_rules,

@@ -25,7 +25,8 @@ define PEEWIT_INSTALL_TARGET_CMDS
 		$(TARGET_DIR)/usr/sbin/peewit
 	$(INSTALL) -D -m 0644 $(@D)/targets/packages/init/peewit.default \
 		$(TARGET_DIR)/etc/default/peewit
-	$(INSTALL) -d -m 0755 $(TARGET_DIR)/etc/peewit
+	$(INSTALL) -D -m 0644 $(@D)/targets/packages/init/peewit.conf \
+		$(TARGET_DIR)/etc/peewit/peewit.conf
 endef
 
 define PEEWIT_INSTALL_INIT_SYSV

@@ -1,4 +1,4 @@
-SUMMARY = "Detection of suspicious processes, without a heap or configuration"
+SUMMARY = "Detection of suspicious processes, without a heap"
 LICENSE = "Apache-2.0 OR MIT"
 LIC_FILES_CHKSUM = "\
     file://LICENSE-APACHE;md5=22a53954e4e0ec258dfce4391e905dac \
@@ -25,7 +25,7 @@ do_compile() {
 do_install() {
 	install -Dm0755 "${B}/target/${RUST_HOST_SYS}/release/peewit" "${D}${sbindir}/peewit"
 	install -Dm0644 "${S}/targets/packages/init/peewit.default" "${D}${sysconfdir}/default/peewit"
-	install -dm0755 "${D}${sysconfdir}/peewit"
+	install -Dm0644 "${S}/targets/packages/init/peewit.conf" "${D}${sysconfdir}/peewit/peewit.conf"
 	install -Dm0644 "${S}/targets/packages/init/peewit.8" "${D}${mandir}/man8/peewit.8"
 	if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
 		install -Dm0644 "${S}/targets/packages/init/peewit.service" "${D}${systemd_system_unitdir}/peewit.service"
@@ -41,4 +41,4 @@ SYSTEMD_SERVICE:${PN} = "peewit.service"
 INITSCRIPT_NAME = "peewit"
 INITSCRIPT_PARAMS = "start 04 S . stop 98 0 6 1 ."
 
-CONFFILES:${PN} = "${sysconfdir}/default/peewit"
+CONFFILES:${PN} = "${sysconfdir}/default/peewit ${sysconfdir}/peewit/peewit.conf"
