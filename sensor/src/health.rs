@@ -118,7 +118,7 @@ impl Keeper {
             self.reloads_refused,
         ];
         drop(state);
-        let health = Health {
+        let mut health = Health {
             time_ms: real_ms(),
             boot_ms: boot_ms(),
             reason,
@@ -126,13 +126,11 @@ impl Keeper {
             limits: self.limits,
             counts,
         };
-        Health {
-            limits: self
-                .limits
-                .with(Limits::LOSS, lost(&health) > self.lost)
-                .with(Limits::SILENT, self.silent),
-            ..health
-        }
+        health.limits = self
+            .limits
+            .with(Limits::LOSS, lost(&health) > self.lost)
+            .with(Limits::SILENT, self.silent);
+        health
     }
 
     /// Puts into the alert stream how things are.
