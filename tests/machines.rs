@@ -7,15 +7,11 @@
 mod appliance;
 #[path = "machines/debian.rs"]
 mod debian;
-#[path = "machines/guest.rs"]
-mod guest;
-#[path = "machines/initramfs.rs"]
-mod initramfs;
 #[path = "machines/multicall.rs"]
 mod multicall;
 
-use guest::{Guest, Kind};
-use peewit_tests::alone;
+use peewit_tests::guest::{Guest, Kind};
+use peewit_tests::{alone, guest, initramfs};
 
 const STORM: usize = 1000;
 

@@ -30,6 +30,7 @@ fn mistakes_are_named_with_their_place_and_nothing_is_done() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (config, exceptions, log) = (path("peewit.conf"), path("exceptions"), path("log"));
     let options = format!("alerts = {log}\nexceptions = {exceptions}\n");
+    let state = path("state");
     let bad_key = format!("{config}:3:1: there is no such key");
     let bad_value = format!("{config}:3:14: this cannot be the value of that key");
     let bad_field = format!("{exceptions}:2:3: there is no such field");
@@ -48,7 +49,7 @@ fn mistakes_are_named_with_their_place_and_nothing_is_done() {
     ] {
         fs::write(&config, format!("{options}{last}")).expect("a file");
         fs::write(&exceptions, text).expect("a file");
-        let Some((code, text)) = said(&["check", "--config", &config]) else {
+        let Some((code, text)) = said(&["check", "--config", &config, "--state", &state]) else {
             return;
         };
         assert!(text.contains(expected), "{text}");
@@ -56,7 +57,8 @@ fn mistakes_are_named_with_their_place_and_nothing_is_done() {
         assert!(code == checked || !root(), "{text}");
         let _ = fs::remove_file(&log);
         if status > 0 {
-            let (code, text) = said(&["run", "--config", &config]).expect("it is there");
+            let (code, text) =
+                said(&["run", "--config", &config, "--state", &state]).expect("it is there");
             assert_eq!(code, status, "{text}");
             assert!(text.contains(expected), "{text}");
             assert!(!Path::new(&log).exists(), "nothing was done");
@@ -162,6 +164,8 @@ fn a_supervisor_hears_how_it_is() {
             .arg(folder.path().join("log"))
             .arg("--socket")
             .arg(folder.path().join("socket"))
+            .arg("--state")
+            .arg(folder.path().join("state"))
             .env("NOTIFY_SOCKET", &variable)
             .env("WATCHDOG_USEC", "600000")
             .stdout(Stdio::null())
@@ -231,6 +235,8 @@ fn a_writer_that_stands_is_no_life() {
         .arg(&pipe)
         .arg("--socket")
         .arg(folder.path().join("socket"))
+        .arg("--state")
+        .arg(folder.path().join("state"))
         .arg("--rules")
         .arg(&pack)
         .env("NOTIFY_SOCKET", &address)
@@ -253,4 +259,37 @@ fn a_writer_that_stands_is_no_life() {
     unsafe { libc::kill(child.id().cast_signed(), libc::SIGTERM) };
     assert!(child.wait().expect("it was started").success());
     reading.join().expect("no panic").expect("it can be read");
+}
+
+/// The newest pack that was used is known over a restart; the built-in one and who means it are not held to that.
+#[test]
+fn an_older_pack_is_refused_over_a_restart() {
+    let _turn = alone();
+    if !root() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (state, old, new) = (path("state/"), path("old.pack"), path("new.pack"));
+    for (pack, build) in [(&old, 7), (&new, 8)] {
+        let rules = [("one", "process.name : one")];
+        let Some(()) = compile(&rules, build, Path::new(pack)) else {
+            return;
+        };
+    }
+    let run = |options: &[&str]| {
+        let sensor = Sensor::start(&[&["--state", &state], options].concat());
+        sensor.map(|sensor| sensor.stop(libc::SIGTERM))
+    };
+    for options in [&["--rules", &old][..], &["--rules", &new], &[]] {
+        let Some(said) = run(options) else { return };
+        assert!(said.contains("watches"), "{said}");
+    }
+    let (code, text) = said(&["run", "--state", &state, "--rules", &old]).expect("it is there");
+    let expected = format!("rules {old}: older than the newest rule pack that was used");
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains(&expected), "{text}");
+    assert!(text.contains("build number 7"), "{text}");
+    let said = run(&["--rules", &old, "--allow-older-pack"]).expect("it is there");
+    assert!(said.contains("watches"), "{said}");
 }

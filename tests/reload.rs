@@ -95,7 +95,11 @@ fn no_event_is_lost_or_judged_by_halves_in_a_storm() {
     let mut broken = whole.clone();
     broken[whole.len() / 2] ^= 1;
     fs::write(device.path("broken.pack"), &broken).expect("a file");
-    fs::write(device.path("peewit.conf"), "allow-older-pack = yes\n").expect("a file");
+    fs::write(
+        device.path("peewit.conf"),
+        "allow-older-pack = yes\nrate-limit = 0\n",
+    )
+    .expect("a file");
     device.install("one.pack");
     let events = device.path("events.ndjson");
     let config = device.path("peewit.conf");
@@ -333,12 +337,9 @@ fn memory_does_not_grow_with_reloads() {
         }
         sensor.memory("Anonymous")
     };
-    round();
-    let before = round();
-    for _ in 0..8 {
-        round();
-    }
-    let after = round();
-    assert!(after <= before + 8, "{before} KiB, then {after} KiB");
-    assert_eq!(count(&sensor.status(), "reloads"), 22);
+    // Tables and the ring of alerts take up memory as they are filled by processes and records of these reloads.
+    let figures: Vec<u64> = (0..60).map(|_| round()).collect();
+    let (before, after) = (figures[39], figures[59]);
+    assert!(after <= before + 4, "{figures:?} KiB");
+    assert_eq!(count(&sensor.status(), "reloads"), 120);
 }

@@ -208,13 +208,14 @@ impl<'a> Automaton<'a> {
     /// Reads a value and reports the outputs that it reaches.
     #[inline]
     pub fn read(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
+        let read = reading.bytes();
         match self.place {
-            Place::Anchored => self.walk(value, 0, 1, reading, report),
+            Place::Anchored => self.walk(value, 0, 1, read, report),
             Place::Reversed => {
                 let last = value.len().wrapping_sub(1);
-                self.walk(value, last, usize::MAX, reading, report);
+                self.walk(value, last, usize::MAX, read, report);
             }
-            Place::Unanchored => self.scan(value, reading, report),
+            Place::Unanchored => self.scan(value, read, report),
         }
     }
 
@@ -225,7 +226,7 @@ impl<'a> Automaton<'a> {
         value: &[u8],
         mut position: usize,
         step: usize,
-        reading: Reading,
+        read: &[u8; 256],
         report: &mut dyn FnMut(Output),
     ) {
         let mut at = 0;
@@ -243,7 +244,7 @@ impl<'a> Automaton<'a> {
                     let mut labels = header >> LABELS_SHIFT;
                     for _ in 0..header >> LENGTH_SHIFT & 3 {
                         match value.get(position) {
-                            Some(&byte) if u32::from(reading.byte(byte)) == labels & 0xFF => {
+                            Some(&byte) if read[usize::from(byte)] == labels as u8 => {
                                 position = position.wrapping_add(step);
                             }
                             _ => return,
@@ -252,7 +253,7 @@ impl<'a> Automaton<'a> {
                     }
                     at = edges;
                 }
-                _ => match self.child(header, edges, reading.byte(byte)) {
+                _ => match self.child(header, edges, read[usize::from(byte)]) {
                     Some(child) => {
                         position = position.wrapping_add(step);
                         at = child;
@@ -272,48 +273,62 @@ impl<'a> Automaton<'a> {
         is_end: bool,
         report: &mut dyn FnMut(Output),
     ) -> usize {
-        let state = self.state(at);
-        let lists = [state.here, state.end.filter(|_| is_end)];
-        for list in lists.into_iter().flatten() {
-            report(Output { list, position });
+        let header = self.word(at);
+        if header & KIND == LEAF && has_one_sort(header) {
+            if header & HERE != 0 || is_end {
+                let list = (header & !STATE) >> LABELS_SHIFT;
+                report(Output { list, position });
+            }
+            return at + 1;
         }
-        state.edges
+        let mut edges = at + 1;
+        if header & HERE != 0 {
+            let list = self.word(edges);
+            report(Output { list, position });
+            edges += 1;
+        }
+        if header & END != 0 {
+            if is_end {
+                let list = self.word(edges);
+                report(Output { list, position });
+            }
+            edges += 1;
+        }
+        edges
     }
 
     /// Walks from every place of a value at which a part can begin.
-    fn scan(&self, value: &[u8], reading: Reading, report: &mut dyn FnMut(Output)) {
-        const PAIRS: usize = PAIR_WORDS * WORD;
-        const BYTES: usize = FILTER_WORDS * WORD - PAIRS;
-        let Some((rest, bytes)) = self.words.as_flattened().split_last_chunk::<BYTES>() else {
+    fn scan(&self, value: &[u8], read: &[u8; 256], report: &mut dyn FnMut(Output)) {
+        const BYTE_WORDS: usize = FILTER_WORDS - PAIR_WORDS;
+        let Some((rest, bytes)) = self.words.split_last_chunk::<BYTE_WORDS>() else {
             return;
         };
-        let Some((_, pairs)) = rest.split_last_chunk::<PAIRS>() else {
+        let Some((_, pairs)) = rest.split_last_chunk::<PAIR_WORDS>() else {
             return;
         };
-        let is_set = |bits: &[u8], bit: usize| bits[bit / 8] >> (bit % 8) & 1 == 1;
         // A part of one byte is not looked for again: what it tells is told.
         let mut bytes = *bytes;
-        let has_bytes = bytes != [0; BYTES];
-        let mut is_new = |byte| {
-            let byte = usize::from(reading.byte(byte));
-            let is_new = has_bytes && is_set(&bytes, byte);
+        let has_bytes = bytes != [[0; WORD]; BYTE_WORDS];
+        let mut is_new = |byte: u8| {
+            let byte = read[usize::from(byte)];
+            let is_new = is_set(&bytes, usize::from(byte));
             if is_new {
-                bytes[byte / 8] &= !(1 << (byte % 8));
+                bytes[usize::from(byte / 32)][usize::from(byte / 8 % 4)] &= !(1 << (byte % 8));
             }
             is_new
         };
         let mut walk = |place: usize| {
             let end = value.len().min(place + PART);
             let part = value.get(..end).unwrap_or(value);
-            self.walk(part, place, 1, reading, report);
+            self.walk(part, place, 1, read, report);
         };
         for (place, &[first, second]) in value.array_windows().enumerate() {
-            if is_set(pairs, pair(first, second)) || is_new(first) {
+            if is_set(pairs, pair(first, second)) || has_bytes && is_new(first) {
                 walk(place);
             }
         }
         match value.split_last() {
-            Some((&last, before)) if is_new(last) => walk(before.len()),
+            Some((&last, before)) if has_bytes && is_new(last) => walk(before.len()),
             _ => {}
         }
     }
@@ -366,6 +381,12 @@ impl<'a> Automaton<'a> {
         }
         at == count && count > 0
     }
+}
+
+/// Whether a bit is set. Of no use for one beyond the last word.
+#[inline(always)]
+fn is_set<const N: usize>(words: &[[u8; WORD]; N], bit: usize) -> bool {
+    u32::from_le_bytes(words[bit / 32 % N]) >> (bit % 32) & 1 == 1
 }
 
 /// How many edges a linear state has: at most 256, whatever its header says.

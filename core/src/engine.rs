@@ -179,12 +179,18 @@ impl<'a> Engine<'a> {
                 continue;
             };
             self.require(evaluation, event, index);
+            let lost = match evaluation.lost.contains(field) {
+                true => u64::MAX,
+                false => 0,
+            };
             for word in index.atom_words() {
-                let triggers = self.pack.triggers(word);
-                let mut bits = triggers.atoms;
-                if !evaluation.lost.contains(field) {
-                    bits &= evaluation.atoms.get(word).copied().unwrap_or(0);
+                let mut bits = lost | evaluation.atoms.get(word).copied().unwrap_or(0);
+                // Most words have none.
+                if bits == 0 {
+                    continue;
                 }
+                let triggers = self.pack.triggers(word);
+                bits &= triggers.atoms;
                 while bits != 0 {
                     let rules = self.pack.triggered(&triggers, bits.trailing_zeros());
                     bits &= bits - 1;

@@ -91,6 +91,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Each byte as patterns have it.
+    #[inline]
+    pub const fn bytes(self) -> &'static [u8; 256] {
+        &READ[(self.fold as usize) << 1 | self.joined as usize]
+    }
+
     /// A byte as patterns have it.
     #[inline]
     pub const fn byte(self, byte: u8) -> u8 {
@@ -103,13 +109,29 @@ impl Reading {
 
     /// Whether a value begins with a literal.
     pub fn begins(self, value: &[u8], literal: &[u8]) -> bool {
+        let read = self.bytes();
         value.len() >= literal.len()
             && value
                 .iter()
                 .zip(literal)
-                .all(|(&byte, &expected)| self.byte(byte) == expected)
+                .all(|(&byte, &expected)| read[usize::from(byte)] == expected)
     }
 }
+
+/// [`Reading::byte`] of all bytes, for each reading: where many are compared a look-up costs less.
+static READ: [[u8; 256]; 4] = {
+    let mut read = [[0; 256]; 4];
+    let mut at = 0;
+    while at < 4 * 256 {
+        let reading = Reading {
+            fold: at >> 9 & 1 == 1,
+            joined: at >> 8 & 1 == 1,
+        };
+        read[at >> 8][at & 0xFF] = reading.byte(at as u8);
+        at += 1;
+    }
+    read
+};
 
 /// A process event, as far as rules ask for it.
 ///
@@ -173,6 +195,24 @@ mod tests {
         assert!(!reading(false, true).begins(b"CURL\0-k x", b"curl -k"));
         assert!(!reading(true, false).begins(b"CURL\0-k x", b"curl -k"));
         assert!(!reading(true, true).begins(b"curl", b"curl -k"));
+    }
+
+    #[test]
+    fn the_table_of_a_reading_is_the_reading() {
+        for (fold, joined) in [(false, false), (false, true), (true, false), (true, true)] {
+            let reading = Reading { fold, joined };
+            for byte in 0..=u8::MAX {
+                assert_eq!(reading.bytes()[usize::from(byte)], reading.byte(byte));
+            }
+        }
+        let both = Reading {
+            fold: true,
+            joined: true,
+        };
+        assert_eq!(
+            (both.bytes()[0], both.bytes()[usize::from(b'Q')]),
+            (b' ', b'q')
+        );
     }
 
     #[test]

@@ -110,15 +110,16 @@ pub fn validate(pattern: &[u8]) -> Result<(), Error> {
 /// that [`validate`] refuses matches is not said; it never panics.
 pub fn matches(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
     let mut credit = MAX_LONG + 1 + CREDIT * text.len();
-    by_literals(pattern, text, reading, &mut credit)
-        .unwrap_or_else(|| by_positions(pattern, text, reading))
+    let read = reading.bytes();
+    by_literals(pattern, text, read, &mut credit)
+        .unwrap_or_else(|| by_positions(pattern, text, read))
 }
 
 /// Searches for the literals between the runs one after the other. `None`: the credit of comparisons was used up.
 fn by_literals(
     mut pattern: &[u8],
     mut text: &[u8],
-    reading: Reading,
+    read: &[u8; 256],
     credit: &mut usize,
 ) -> Option<bool> {
     let mut floats = false;
@@ -148,13 +149,13 @@ fn by_literals(
                 // Nearly everywhere the first byte tells.
                 if let Some(Token::Byte(first)) = Tokens(segment.iter()).next() {
                     let mut bytes = text.iter();
-                    match bytes.position(|&byte| reading.byte(byte) == first) {
+                    match bytes.position(|&byte| read[usize::from(byte)] == first) {
                         Some(place) => text = &text[place..],
                         None => return Some(false),
                     }
                 }
             }
-            match begins_with(text, segment, reading, credit) {
+            match begins_with(text, segment, read, credit) {
                 Some(width) => break width,
                 None if floats && !text.is_empty() => text = &text[1..],
                 None => return Some(false),
@@ -181,13 +182,13 @@ fn segment_len(pattern: &[u8]) -> usize {
 
 /// How much of `text` a part without runs takes, if it begins with it.
 #[inline]
-fn begins_with(text: &[u8], segment: &[u8], reading: Reading, credit: &mut usize) -> Option<usize> {
+fn begins_with(text: &[u8], segment: &[u8], read: &[u8; 256], credit: &mut usize) -> Option<usize> {
     let mut width = 0;
     for token in Tokens(segment.iter()) {
         *credit = credit.saturating_sub(1);
         let &byte = text.get(width)?;
         match token {
-            Token::Byte(expected) if expected != reading.byte(byte) => return None,
+            Token::Byte(expected) if expected != read[usize::from(byte)] => return None,
             _ => width += 1,
         }
     }
@@ -196,7 +197,7 @@ fn begins_with(text: &[u8], segment: &[u8], reading: Reading, credit: &mut usize
 
 /// The same by the definition, whatever the pattern.
 #[cold]
-fn by_positions(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
+fn by_positions(pattern: &[u8], text: &[u8], read: &[u8; 256]) -> bool {
     // Bytes that stand in the pattern get a class each, all others share class 0.
     let mut classes = [0u8; 256];
     let mut accepts = [0u128; MAX_POSITIONS + 1];
@@ -229,7 +230,7 @@ fn by_positions(pattern: &[u8], text: &[u8], reading: Reading) -> bool {
     let settled = stays & accepted;
     let mut states = 1u128;
     for &byte in text {
-        let byte = reading.byte(byte);
+        let byte = read[usize::from(byte)];
         let accept = accepts[usize::from(classes[usize::from(byte)])] | any;
         states = ((states & accept) << 1) | (states & stays);
         if states == 0 {
@@ -376,11 +377,11 @@ mod tests {
                     Token::Byte(byte) => pattern.push(*byte),
                 }
             }
-            let expected = by_positions(&pattern, &text, PLAIN);
+            let expected = by_positions(&pattern, &text, PLAIN.bytes());
             let mut credit = usize::MAX;
-            prop_assert_eq!(by_literals(&pattern, &text, PLAIN, &mut credit), Some(expected));
+            prop_assert_eq!(by_literals(&pattern, &text, PLAIN.bytes(), &mut credit), Some(expected));
             let mut credit = 10;
-            prop_assert!(by_literals(&pattern, &text, PLAIN, &mut credit).is_none_or(|found| found == expected));
+            prop_assert!(by_literals(&pattern, &text, PLAIN.bytes(), &mut credit).is_none_or(|found| found == expected));
         }
 
         #[test]

@@ -36,13 +36,18 @@ impl<'a> Packed<'a> {
         // Where the next one counts from: one more than the last.
         let mut base = 0u16;
         core::iter::from_fn(move || {
-            let (mut distance, mut shift) = (0u32, 0);
-            loop {
-                let byte = *bytes.next()?;
-                distance |= u32::from(byte & 0x7F).wrapping_shl(shift);
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    break;
+            let first = *bytes.next()?;
+            let mut distance = u32::from(first & 0x7F);
+            // Nearly all are short.
+            if first & 0x80 != 0 {
+                let mut shift = 7;
+                loop {
+                    let byte = *bytes.next()?;
+                    distance |= u32::from(byte & 0x7F).wrapping_shl(shift);
+                    shift += 7;
+                    if byte & 0x80 == 0 {
+                        break;
+                    }
                 }
             }
             let number = base.wrapping_add(distance as u16);

@@ -290,7 +290,8 @@ impl<const N: usize, const RING: usize> Terms<N, RING> {
 
     /// Begins to ask for all terms, with [`Terms::name`] and [`Terms::next_unnamed`].
     pub fn begin_names(&mut self) {
-        for term in &mut self.terms {
+        // What was never in use takes up no memory.
+        for term in self.terms.iter_mut().take(self.used as usize) {
             term.mark(NAMED, false);
         }
     }

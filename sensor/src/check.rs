@@ -220,10 +220,7 @@ fn state(report: &mut Report, path: &CStr) {
     line.printable(path.to_bytes());
     match tried {
         Ok(()) => line.text(" can be written"),
-        Err(error) => line
-            .text(": ")
-            .error(error)
-            .text("; without it all is new after a restart; choose another with --state"),
+        Err(error) => line.text(": ").error(error).long(Text::NoState),
     };
 }
 

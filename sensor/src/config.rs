@@ -31,7 +31,7 @@ pub enum Kind {
     Number,
     /// The same, of bytes: what has to hold any record.
     Size,
-    /// The same, from 1 to 1000.
+    /// The same, from 1 to as many segments as there may be.
     Count,
     /// The number of an alert.
     Sequence,

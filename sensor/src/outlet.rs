@@ -602,7 +602,11 @@ pub(crate) mod tests {
                 parent_pid: 4,
                 executable: Some(b"/tmp/x/implant"),
                 args: Some(b"implant\0id\0"),
-                parent: Parent::Named(Some(parent.as_bytes())),
+                invoked: crate::invoked::Invoked::Lost,
+                parent: Parent::Named {
+                    path: Some(parent.as_bytes()),
+                    invoked: None,
+                },
                 exit_code: None,
                 host_id: "h",
                 late: Late::new(&proc, &mut []),

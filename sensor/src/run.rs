@@ -29,7 +29,7 @@ use crate::{age, capture, config, exceptions, limits, rules, source, status, ter
 use error::Error;
 use pulse::Pulse;
 pub use start::pinnable;
-use start::{open_store, rate, start_writer};
+use start::{learn, open_store, rate, start_writer};
 pub use threads::SOCKET_BUFFER;
 use threads::Threads;
 
@@ -339,6 +339,7 @@ impl Watch {
         STATE.lock(self.me).outlet.rate.limit(rate(told));
         self.keeper.every(interval(Name::Health, HEALTH_S));
         self.canary_ms = interval(Name::Canary, CANARY_S);
+        learn(told, self.me);
     }
 
     /// Whether events still come: another program may have silenced the connector for all. Then it is asked again.

@@ -14,8 +14,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use peewit_core::store::{MAX_FRAMED, MAX_RECORD, Place, Record, Saved, encode, framed};
 
 use crate::state::STATE;
-use crate::sys::{Errno, Fd, OpenMode, boot_ms, thread_id};
+use crate::sys::{Errno, Fd, Mapping, OpenMode, boot_ms, thread_id};
 use crate::text::say;
+use crate::texts::Text;
 use crate::{age, rules};
 pub use folder::{Folder, read};
 pub use load::look;
@@ -65,8 +66,8 @@ pub struct Store {
     filled: usize,
     /// So much of them may be written: their alerts are.
     ready: usize,
-    /// For reading.
-    buffer: &'static mut [u8],
+    /// For reading; given back behind it.
+    buffer: Mapping,
     /// When the clocks are to be written down.
     hour_ms: u64,
     /// When to try the disk again, after a failure.
@@ -257,7 +258,7 @@ impl Store {
                 .printable(self.path.to_bytes())
                 .text(": ")
                 .error(error)
-                .text("; terms are kept in memory, and tried to be written again");
+                .long(Text::KeptInMemory);
         }
     }
 

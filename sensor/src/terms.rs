@@ -14,6 +14,7 @@ use crate::status::{self, ANSWER_MS, silence};
 use crate::store::{self, BUFFER, Folder};
 use crate::sys::{Errno, Fd, Mapping, STDOUT, ThreadId, ask, sleep_ms, thread_id, wait_readable};
 use crate::text::{Out, say};
+use crate::texts::Text;
 
 /// Where a baseline is if nobody says otherwise.
 const BASELINE: &CStr = c"/usr/share/peewit/baseline";
@@ -48,7 +49,7 @@ pub fn terms(options: &Options) -> u8 {
         (Some(b"import"), 2) => import(options),
         (Some(b"forget"), 3..) => forget(options, count),
         _ => {
-            say("terms list, export, import FILE, or forget RULE_ID VALUE...; see peewit --help");
+            say("").long(Text::TermsUsage);
             USAGE_ERROR
         }
     }
@@ -145,7 +146,7 @@ fn each<E>(
                 .printable(path.to_bytes())
                 .count(":", number)
                 .count(":", column as u64)
-                .text(": no term: RULE_ID, tab, VALUE; nothing of the file is used");
+                .long(Text::NoTerm);
             return Ok(false);
         }
     }

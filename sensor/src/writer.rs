@@ -27,6 +27,9 @@ pub const EVENT_BUFFER: usize = queue::MAX_LEN;
 /// How many alerts are brought to the disk in one go at most.
 const BATCH: usize = 64;
 
+/// So many numbers of alerts are known as used ahead, if there is time.
+const AHEAD: u64 = 32;
+
 /// How often it looks for events, which do not wake it.
 const EVENT_INTERVAL_MS: u32 = 100;
 
@@ -111,17 +114,16 @@ impl Desk {
             ..
         } = &mut self.writer;
         log.look(store, buffer, scratch);
+        let mut last = 0;
         for _ in 0..BATCH {
             let Some(record) = alerts.pop(buffer) else {
                 break;
             };
             worked = true;
             let is_note = record.first() == Some(&NOTE);
-            if !is_note
-                && let (Glance::Alert(sequence), Some(store)) = (glance(record), &mut *store)
-                && sequence > store.reserved()
-            {
-                store.reserve(sequence);
+            if !is_note && let Glance::Alert(sequence) = glance(record) {
+                last = sequence;
+                reserve(store, sequence);
             }
             log.take(record, store, scratch);
             if *shown && !is_note {
@@ -130,6 +132,10 @@ impl Desk {
         }
         // An error is told, and what it is about waits.
         let _ = log.settle(store, scratch, false);
+        if last > 0 {
+            // Now nobody waits for it.
+            reserve(store, last + AHEAD);
+        }
         if let Some(store) = store {
             store.tick(false);
         }
@@ -184,6 +190,15 @@ impl Desk {
             self.writer.events_file = None;
         }
         worked
+    }
+}
+
+/// Makes known that the numbers up to this one may be used, before they are.
+fn reserve(store: &mut Option<Store>, sequence: u64) {
+    if let Some(store) = store
+        && sequence > store.reserved()
+    {
+        store.reserve(sequence);
     }
 }
 

@@ -3,6 +3,9 @@
 //! `tests/run` builds what they need. What a test lacks is said in one line; in CI (`CI` set) it is a
 //! failure, elsewhere the test is skipped.
 
+pub mod guest;
+pub mod initramfs;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use crate::automaton::Output;
 use crate::event::{Block, Reading, Values, unterminated};
 use crate::field::{Field, KEYWORD_LIMIT, Type};
 use crate::glob;
-use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, MAX_BYTE, NO_SLOT, Pack, folds};
+use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, NO_SLOT, Pack, folds};
 
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
@@ -81,6 +81,13 @@ impl Search<'_, '_> {
     /// Tries the rest of a pattern on the rest of a value.
     #[inline(never)]
     fn glob(&mut self, number: u16, value: &[u8], position: usize, reading: Reading) {
+        // Most are told apart by a byte before all of the record is read.
+        if let Some(byte) = self.pack.glob_byte(number) {
+            let bits = |value: &[u8]| value.iter().fold(0, |bits, &byte| bits | byte_bit(byte));
+            if *self.bytes.get_or_insert_with(|| bits(value)) & byte_bit(byte) == 0 {
+                return;
+            }
+        }
         let Some(glob) = self.pack.glob(number) else {
             return;
         };
@@ -96,13 +103,7 @@ impl Search<'_, '_> {
             }
             return;
         }
-        if !glob.whole {
-            let bits = |value: &[u8]| value.iter().fold(0, |bits, &byte| bits | byte_bit(byte));
-            let bytes = *self.bytes.get_or_insert_with(|| bits(value));
-            if glob.slot <= MAX_BYTE && bytes & byte_bit(glob.slot as u8) == 0 {
-                return;
-            }
-        } else if glob.slot != NO_SLOT {
+        if glob.whole && glob.slot != NO_SLOT {
             // It begins with a run or is tried on the whole value: what the first occurrence does not match, no later
             // one does.
             let (word, mask) = (usize::from(glob.slot / 64), 1u64 << (glob.slot % 64));

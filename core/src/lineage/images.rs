@@ -38,8 +38,8 @@ pub(super) struct Record {
     pub(super) flags: u8,
 }
 
-const HAS_PATH: u8 = 1;
-const LOST: u8 = 2;
+pub(super) const HAS_PATH: u8 = 1;
+pub(super) const LOST: u8 = 2;
 
 static_assertions::const_assert!(size_of::<Record>() == 28);
 

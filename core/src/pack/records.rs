@@ -5,8 +5,8 @@ use core::ops::Range;
 use super::layout::{le_u16, le_u32};
 use super::{
     AUTOMATA, AtomId, FIELD_LEN, GLOB_FOLDS, GLOB_INSIDE, GLOB_LEN_BITS, GLOB_WHOLE,
-    INSTRUCTION_LEN, ITEM_LEN, Kinds, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex, SINGLE,
-    SINGLE_SHORT,
+    INSTRUCTION_LEN, ITEM_LEN, Kinds, MAX_BYTE, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex,
+    SINGLE, SINGLE_SHORT,
 };
 use crate::automaton::{Automaton, Place};
 use crate::field::Field;
@@ -275,6 +275,13 @@ impl<'a> Pack<'a> {
             whole: slot & GLOB_WHOLE != 0,
             inside: slot & GLOB_INSIDE != 0,
         })
+    }
+
+    /// Of a glob that is tried on what follows, the byte without which no value matches.
+    #[inline]
+    pub(crate) fn glob_byte(&self, index: u16) -> Option<u8> {
+        let slot = le_u16(self.globs.get(usize::from(index))?, 6) & !GLOB_FOLDS;
+        (slot <= MAX_BYTE).then_some(slot as u8)
     }
 
     pub(crate) fn range(&self, index: u16) -> Option<NumberRange> {

@@ -91,7 +91,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(line: &str) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, usize> {
+    /// A rule and its values; `None` for a line without a term, and where a mistake is.
+    type Parsed = Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, usize>;
+
+    fn of(line: &str) -> Parsed {
         let mut bytes = line.as_bytes().to_vec();
         let line = parse(&mut bytes)?;
         Ok(line.map(|line| {
@@ -100,7 +103,7 @@ mod tests {
         }))
     }
 
-    fn is(rule: &str, values: &[&[u8]]) -> Result<Option<(Vec<u8>, Vec<Vec<u8>>)>, usize> {
+    fn is(rule: &str, values: &[&[u8]]) -> Parsed {
         let values = values.iter().map(|value| value.to_vec()).collect();
         Ok(Some((rule.as_bytes().to_vec(), values)))
     }

@@ -24,6 +24,7 @@ const fn is_obeyed(name: Name) -> bool {
             | Name::RateLimit
             | Name::Exceptions
             | Name::AllowOlderPack
+            | Name::Learning
             | Name::Health
             | Name::Canary
     )

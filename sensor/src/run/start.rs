@@ -25,6 +25,16 @@ const ALERT_QUEUE: usize = 16 << 10;
 /// Room for events on their way to the writer.
 const EVENT_QUEUE: usize = 4 << 20;
 
+/// Says how long to learn, unless nothing outlives this run.
+#[inline(never)]
+pub(super) fn learn(told: &Told<'_>, me: ThreadId) {
+    if told.has(Name::State) || !told.has(Name::Demo) {
+        let learning = told.has(Name::Learning);
+        let learning = learning.then(|| told.figure(Name::Learning, 0).saturating_mul(1000));
+        STATE.lock(me).outlet.learn(learning);
+    }
+}
+
 /// Opens the state, and takes what it says of terms into the table. The demo has none of its own accord: its terms are to be new.
 ///
 /// # Errors
@@ -51,11 +61,8 @@ pub(super) fn open_store(options: &Options, me: ThreadId) -> Result<Option<Store
             state.outlet.set_key(key);
         }
     }
-    if path.is_some() {
-        let learning = options.has(Name::Learning);
-        let learning = learning.then(|| options.figure(Name::Learning, 0).saturating_mul(1000));
-        state.outlet.learn(learning);
-    }
+    drop(state);
+    learn(options, me);
     age::look();
     Ok(store)
 }

@@ -10,6 +10,7 @@ use crate::host::random_id;
 use crate::state::STATE;
 use crate::sys::{Errno, Mapping, OpenMode, ThreadId, boot_ms, random};
 use crate::text::say;
+use crate::texts::Text;
 
 /// Longest file that is looked at: of a thousand terms with the longest names.
 const LONGEST: u64 = 4 << 20;
@@ -21,7 +22,6 @@ impl Store {
     /// Those of mmap(2) and getrandom(2).
     #[inline(never)]
     pub fn open(path: &'static CStr, me: ThreadId) -> Result<Option<Self>, Errno> {
-        let (notes, buffer) = Mapping::new(2 * BUFFER)?.leak().split_at_mut(BUFFER);
         let mut store = Self {
             path,
             folder: None,
@@ -29,10 +29,10 @@ impl Store {
             place: Place::first(0),
             snapshot: 0,
             saved: fresh()?,
-            notes,
+            notes: Mapping::new(BUFFER)?.leak(),
             filled: 0,
             ready: 0,
-            buffer,
+            buffer: Mapping::new(BUFFER)?,
             hour_ms: boot_ms() + HOUR_MS,
             retry_ms: None,
             patience_ms: RETRY_MS,
@@ -52,13 +52,11 @@ impl Store {
         if result == Err(Errno::AGAIN) {
             say("state ")
                 .printable(path.to_bytes())
-                .text(": another peewit has it; this one keeps terms in memory only");
+                .long(Text::StateTaken);
             return Ok(None);
         }
         if age::resume(&store.saved) == Off::Unknown {
-            say(
-                "the time switched off is not known, and does not count: the clock was not synchronised",
-            );
+            say("").long(Text::OffUnknown);
         }
         match result {
             Ok(()) => {
@@ -75,7 +73,9 @@ impl Store {
 
     /// Takes in what is there.
     fn load(&mut self, folder: &Folder, me: ThreadId) -> Result<(), Errno> {
-        let found = look(folder, self.buffer, &mut self.saved, me)?;
+        let found = look(folder, self.buffer.bytes(), &mut self.saved, me);
+        self.buffer.release();
+        let found = found?;
         let Some(snapshot) = found.snapshot else {
             if found.damaged {
                 folder.set_aside(SNAPSHOT);
@@ -95,10 +95,8 @@ impl Store {
         if left > 0 {
             say("state ")
                 .printable(folder.path(JOURNAL)?.as_bytes())
-                .count(
-                    ": damaged, or cut off by a power failure; bytes left out: ",
-                    left,
-                );
+                .long(Text::JournalCut)
+                .number(left);
         }
         // Whether it can be written will show.
         if let Ok(journal) = folder.file(JOURNAL, OpenMode::Append)

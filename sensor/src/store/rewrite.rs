@@ -107,9 +107,10 @@ impl Store {
         self.saved.apply(&Record::Clock(clock));
         put(&Record::Clock(clock));
 
-        names(folder, self.buffer, &mut |term| {
+        names(folder, self.buffer.bytes(), &mut |term| {
             put(&Record::Term(term));
         });
+        self.buffer.release();
         out.bytes(snapshot.end(&mut bytes));
         out.flush()?;
         Ok(snapshot.length())

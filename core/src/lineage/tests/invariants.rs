@@ -1,7 +1,7 @@
 //! What holds between any two calls.
 
 use super::*;
-use crate::lineage::images::Images;
+use crate::lineage::images::{HAS_PATH, Images, LOST};
 use crate::lineage::processes::{List, Processes};
 
 impl<const P: usize, const I: usize, const B: usize> Lineage<P, I, B> {
@@ -111,7 +111,7 @@ impl<const N: usize, const BYTES: usize> Images<N, BYTES> {
                 .records
                 .iter()
                 .filter(|other| other.references > 0 && self.get(id) == self.image(other));
-            let forgotten = record.lost && record.has_path;
+            let forgotten = record.flags == HAS_PATH | LOST;
             assert!(same.count() == 1 || forgotten, "an image is kept once");
             end = record.offset + record.size();
             in_use += record.size();

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use peewit_tests::{missing, program};
+use tempfile::TempDir;
 
 use crate::initramfs::Initramfs;
+use crate::{missing, program};
 
 /// How long a guest may take, boot included.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -21,7 +22,7 @@ const SEVERAL: [&str; 2] = ["-accel", "tcg,thread=multi"];
 const INIT_SCRIPT: &[u8] = include_bytes!("../../targets/packages/init/peewit.init");
 
 /// A log of alerts that reads the same everywhere.
-const GOLDEN: &[u8] = include_bytes!("golden/alerts.log");
+const GOLDEN: &[u8] = include_bytes!("../machines/golden/alerts.log");
 
 /// What a guest does before its case's script, and after it.
 const INIT: &str = r#"#!/bin/sh
@@ -93,11 +94,15 @@ impl Guest {
 
     /// Boots with this initramfs, and gives what stands on the console until the guest is off.
     pub fn boot(&self, initramfs: &[u8]) -> Option<String> {
+        Some(self.start(initramfs, &[])?.finish())
+    }
+
+    /// Boots with this initramfs, and with these options of the emulator besides.
+    pub fn start(&self, initramfs: &[u8], options: &[&str]) -> Option<Running> {
         let folder = tempfile::tempdir().ok()?;
         let initrd = folder.path().join("initramfs");
         fs::write(&initrd, initramfs).expect("the initramfs can be written");
-        let console = folder.path().join("console");
-        let output = fs::File::create(&console).expect("a file");
+        let output = fs::File::create(folder.path().join("console")).expect("a file");
         let mut command = Command::new(self.kind.emulator());
         command
             .args(self.kind.machine(self.cpus))
@@ -112,29 +117,15 @@ impl Guest {
             .arg("-initrd")
             .arg(&initrd)
             .args(["-append", &self.command_line()])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file"))
             .stderr(output);
-        let Ok(mut emulator) = command.spawn() else {
+        let Ok(emulator) = command.spawn() else {
             missing(&format!("{} is not installed", self.kind.emulator()));
             return None;
         };
-        let start = Instant::now();
-        while emulator.try_wait().expect("it is a child").is_none() {
-            if start.elapsed() > PATIENCE {
-                let _ = emulator.kill();
-                let _ = emulator.wait();
-                break;
-            }
-            sleep(Duration::from_millis(100));
-        }
-        let shown = fs::read(&console).expect("the console's file");
-        let shown = String::from_utf8_lossy(&shown).replace('\r', "");
-        assert!(
-            shown.contains("the case is done"),
-            "{self:?} did not finish:\n{shown}"
-        );
-        Some(shown)
+        Some(Running { emulator, folder })
     }
 
     fn command_line(&self) -> String {
@@ -146,7 +137,8 @@ impl Guest {
         )
     }
 
-    fn initramfs(&self, script: &str) -> Option<Initramfs> {
+    /// The programs, and the script as the first process; more can be added.
+    pub fn initramfs(&self, script: &str) -> Option<Initramfs> {
         let mut initramfs = Initramfs::default();
         for path in [
             "bin",
@@ -210,6 +202,51 @@ impl Guest {
     }
 }
 
+/// A guest that runs. Dropped it is gone, as by a power cut.
+#[derive(Debug)]
+pub struct Running {
+    emulator: Child,
+    folder: TempDir,
+}
+
+impl Running {
+    /// What stands on its console so far.
+    pub fn shown(&self) -> String {
+        let shown = fs::read(self.folder.path().join("console")).expect("the console's file");
+        String::from_utf8_lossy(&shown).replace('\r', "")
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        let ended = self.emulator.try_wait().expect("it is a child");
+        ended.is_none()
+    }
+
+    /// Waits until it is off, and gives what stands on its console.
+    ///
+    /// # Panics
+    /// If it takes too long, or does not say at the end that the case is done.
+    pub fn finish(mut self) -> String {
+        let start = Instant::now();
+        while self.runs() && start.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(100));
+        }
+        let shown = self.shown();
+        assert!(
+            shown.contains("the case is done"),
+            "the guest did not finish:\n{shown}"
+        );
+        shown
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.emulator.kill();
+        let _ = self.emulator.wait();
+    }
+}
+
 impl Kind {
     fn folder(self) -> &'static str {
         match self {
@@ -257,7 +294,7 @@ impl Kind {
     }
 
     /// A file that `tests/machines/fetch` brought.
-    fn file(self, name: &str) -> Option<PathBuf> {
+    pub fn file(self, name: &str) -> Option<PathBuf> {
         program(&format!("machines/{}/{name}", self.folder()))
     }
 }
