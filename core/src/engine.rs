@@ -113,6 +113,7 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// An engine for `pack`.
+    #[inline(never)]
     pub fn new(pack: Pack<'a>, limits: Limits) -> Self {
         let mut engine = Self {
             pack,

@@ -132,6 +132,7 @@ impl<'a> Pack<'a> {
     ///
     /// # Errors
     /// Whatever is not exactly what the compiler writes.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         if !bytes.starts_with(&MAGIC) {
             return Err(Error::Magic);

@@ -10,7 +10,7 @@ use peewit_core::pack::Kinds;
 use crate::exceptions;
 use crate::invoked::{self, Invoked};
 use crate::judge::{Judge, Rules};
-use crate::late::{Late, Root};
+use crate::late::Root;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::outlet::matched_arg;
@@ -243,21 +243,15 @@ fn handle(
         excepted,
     } = kin;
     let mut directory = [0; 512];
-    let mut subject = Subject {
-        action: Action::Exec,
-        pid: exec.pid,
-        parent_pid,
-        executable: exec.executable.map(|executable| executable.path),
-        args: exec.args,
-        invoked: Invoked::Unread { room, stands: true },
-        parent: match (parent_pid, parent_known) {
-            (_, false) => Parent::Lost,
-            (0, true) => Parent::None,
-            (_, true) => Parent::Facts(facts.list()),
-        },
-        exit_code: None,
-        host_id: sensor.host_id,
-        late: Late::new(&sensor.proc, &mut directory),
+    let of = (exec.pid, parent_pid);
+    let mut subject = Subject::new(Action::Exec, of, sensor, &mut directory);
+    subject.executable = exec.executable.map(|executable| executable.path);
+    subject.args = exec.args;
+    subject.invoked = Invoked::Unread { room, stands: true };
+    subject.parent = match (parent_pid, parent_known) {
+        (_, false) => Parent::Lost,
+        (0, true) => Parent::None,
+        (_, true) => Parent::Facts(facts.list()),
     };
     let key = exec
         .executable

@@ -82,12 +82,21 @@ impl Keeper {
         for capture in CAPTURES.iter().map_while(Once::get) {
             dropped = dropped.saturating_add(capture.execs.drops());
         }
+        let mut health = Health {
+            time_ms: real_ms(),
+            boot_ms: boot_ms(),
+            reason,
+            source: self.sensor.source,
+            limits: self.limits,
+            counts: [0; COUNTS],
+        };
+        let lineage_dropped = self.sensor.lineage.drops();
         let state = STATE.lock(me);
-        let (counters, table) = (state.counters, state.lineage().counters());
+        let (counters, table) = (&state.counters, state.lineage().counters());
         let (terms, once) = state.outlet.terms_known();
         let [program, arguments, right, parent] = counters.missing;
         // In the order of `Count`.
-        let counts: [u64; COUNTS] = [
+        health.counts = [
             counters.execs,
             counters.complete,
             program,
@@ -96,7 +105,7 @@ impl Keeper {
             parent,
             counters.forks,
             dropped,
-            self.sensor.lineage.drops(),
+            lineage_dropped,
             counters.overruns,
             counters.alerts,
             state.outlet.alerts_lost,
@@ -118,21 +127,11 @@ impl Keeper {
             self.reloads_refused,
         ];
         drop(state);
-        let health = Health {
-            time_ms: real_ms(),
-            boot_ms: boot_ms(),
-            reason,
-            source: self.sensor.source,
-            limits: self.limits,
-            counts,
-        };
-        Health {
-            limits: self
-                .limits
-                .with(Limits::LOSS, lost(&health) > self.lost)
-                .with(Limits::SILENT, self.silent),
-            ..health
-        }
+        health.limits = self
+            .limits
+            .with(Limits::LOSS, lost(&health) > self.lost)
+            .with(Limits::SILENT, self.silent);
+        health
     }
 
     /// Puts into the alert stream how things are.

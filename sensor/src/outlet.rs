@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
-    Record, RuleId, RuleInfo, STAGES, Stage as Earlier, TERMS,
+    Record, RuleId, RuleInfo, STAGES, Stage as Earlier,
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
@@ -478,12 +478,12 @@ fn describe<'a>(
         Kin::Known(parent) => parent.path.map(Path::new),
         Kin::None | Kin::Lost => None,
     };
-    Record::Alert(Alert {
+    let mut alert = Alert {
         sequence: found.sequence,
         rule: RuleId::new(rule.id),
         severity: rule.severity,
         risk_score: rule.risk_score,
-        terms: found.terms.iter().copied().take(TERMS).collect(),
+        terms: heapless::Vec::new(),
         action: subject.action,
         matched_arg: beside.matched,
         time_ms: real_ms(),
@@ -499,18 +499,21 @@ fn describe<'a>(
             pid: subject.parent_pid,
             executable,
         },
-        ancestors: lineage
-            .ancestors(subject.pid)
-            .skip(1)
-            .take(ANCESTORS)
-            .map(|process| Ancestor {
-                pid: process.pid,
-                name: process.path.map_or(b"", base_name),
-            })
-            .collect(),
+        ancestors: heapless::Vec::new(),
         flags,
         stages: found.stages,
-    })
+    };
+    // As many of both as there is room for.
+    for term in found.terms {
+        let _ = alert.terms.push(term);
+    }
+    for process in lineage.ancestors(subject.pid).skip(1).take(ANCESTORS) {
+        let _ = alert.ancestors.push(Ancestor {
+            pid: process.pid,
+            name: process.path.map_or(b"", base_name),
+        });
+    }
+    Record::Alert(alert)
 }
 
 /// The first argument by which a rule matched. Of arguments that were cut, the last one does not count.

@@ -9,6 +9,7 @@ use peewit_core::packed::Packed;
 use crate::invoked::Invoked;
 use crate::late::{Late, Root, Whose};
 use crate::proc::{Program, Status, below};
+use crate::state::Sensor;
 
 /// What is known of the parent.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,30 @@ fn count(block: &[u8]) -> Values<'_> {
 
 fn name(path: &[u8]) -> Values<'_> {
     Values::One(base_name(path))
+}
+
+impl<'a> Subject<'a> {
+    /// An event of which nothing more is known. The buffer is that of [`Late::new`].
+    #[inline(never)]
+    pub fn new(
+        action: Action,
+        (pid, parent_pid): (u32, u32),
+        sensor: &'a Sensor,
+        buffer: &'a mut [u8],
+    ) -> Self {
+        Self {
+            action,
+            pid,
+            parent_pid,
+            executable: None,
+            args: None,
+            invoked: Invoked::Lost,
+            parent: Parent::Lost,
+            exit_code: None,
+            host_id: sensor.host_id,
+            late: Late::new(&sensor.proc, buffer),
+        }
+    }
 }
 
 impl Subject<'_> {

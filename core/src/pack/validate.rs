@@ -17,6 +17,7 @@ fn check(section: Section, holds: bool) -> Result<(), Error> {
 }
 
 impl Pack<'_> {
+    #[inline(never)]
     pub(super) fn validate(&self) -> Result<(), Error> {
         check(Section::Rules, self.rules.len() <= MAX_RULES)?;
         check(Section::Globs, self.globs.len() < usize::from(GLOB))?;
@@ -34,6 +35,7 @@ impl Pack<'_> {
     }
 
     /// Fields ascend, their atoms follow one another without a gap, their automata are sound.
+    #[inline(never)]
     fn validate_fields(&self) -> Result<(), Error> {
         let mut next_word = 0;
         let mut previous: Option<Field> = None;
@@ -59,6 +61,7 @@ impl Pack<'_> {
         )
     }
 
+    #[inline(never)]
     fn validate_globs(&self) -> Result<(), Error> {
         for index in 0..self.globs.len() {
             let sound = self.glob(index as u16).is_some_and(|glob| {
@@ -88,6 +91,7 @@ impl Pack<'_> {
     }
 
     /// A guard is an atom of the same field, and no late one.
+    #[inline(never)]
     fn validate_late(&self) -> Result<(), Error> {
         check(Section::Late, self.late_count() <= MAX_LATE_WORDS * 64)?;
         for index in 0..self.late_count() {
@@ -104,6 +108,7 @@ impl Pack<'_> {
     }
 
     /// Jumps go forward only: a condition is decided after as many as it has at most.
+    #[inline(never)]
     fn validate_code(&self) -> Result<(), Error> {
         for index in 0..self.rules.len() as u16 {
             check(Section::Rules, self.is_rule(index))?;
@@ -146,6 +151,7 @@ impl Pack<'_> {
     }
 
     /// For each trigger there is a list of rules.
+    #[inline(never)]
     fn validate_triggers(&self) -> Result<(), Error> {
         for word in 0..self.triggers.len() {
             let triggers = self.triggers(word);

@@ -147,7 +147,7 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
         }
         Record::Term(term) => {
             out.byte(TERM);
-            out.raw(&term.fingerprint.to_le_bytes());
+            out.fixed(term.fingerprint);
             out.number(term.age_ms);
             out.byte(u8::from(term.learned) | u8::from(term.whole) << 1);
             out.bytes(term.rule);
@@ -161,12 +161,12 @@ pub fn encode(record: &Record<'_>, out: &mut [u8]) -> Option<usize> {
             age_ms,
         } => {
             out.byte(SEEN);
-            out.raw(&fingerprint.to_le_bytes());
+            out.fixed(*fingerprint);
             out.number(*age_ms);
         }
         Record::Forgotten { fingerprint } => {
             out.byte(FORGOTTEN);
-            out.raw(&fingerprint.to_le_bytes());
+            out.fixed(*fingerprint);
         }
         Record::Reserved { sequence } => {
             out.byte(RESERVED);
@@ -206,11 +206,11 @@ impl<'a> Record<'a> {
             }),
             TERM => Self::Term(term(&mut fields)?),
             SEEN => Self::Seen {
-                fingerprint: u64::from_le_bytes(fields.array()),
+                fingerprint: fields.fixed(),
                 age_ms: fields.u64(),
             },
             FORGOTTEN => Self::Forgotten {
-                fingerprint: u64::from_le_bytes(fields.array()),
+                fingerprint: fields.fixed(),
             },
             RESERVED => Self::Reserved {
                 sequence: fields.u64(),
@@ -229,7 +229,7 @@ impl<'a> Record<'a> {
 }
 
 fn term<'a>(fields: &mut Fields<'a>) -> Option<Term<'a>> {
-    let fingerprint = u64::from_le_bytes(fields.array());
+    let fingerprint = fields.fixed();
     let age_ms = fields.u64();
     let marks = fields.byte();
     let rule = fields.bytes();

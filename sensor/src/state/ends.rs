@@ -8,7 +8,6 @@ use peewit_core::pack::Kinds;
 use super::{Sensor, State};
 use crate::exceptions;
 use crate::invoked::Invoked;
-use crate::late::Late;
 use crate::outlet::Beside;
 use crate::subject::{Parent, Subject};
 
@@ -39,21 +38,16 @@ impl State {
         };
         let mut buffer = [0; 256];
         let whole = process.args_len as usize == process.args.len();
-        let mut subject = Subject {
-            action: Action::End,
-            pid,
-            parent_pid: process.ppid,
-            executable: process.path,
-            args: Some(process.args).filter(|_| whole && !process.exit_rules.is_empty()),
-            invoked: Invoked::kept(process.invoked),
-            parent: match self.lineage.parent(pid) {
-                Kin::Known(parent) if !parent.lost => Parent::Facts(parent.facts),
-                Kin::None => Parent::None,
-                Kin::Known(_) | Kin::Lost => Parent::Lost,
-            },
-            exit_code: status.map(exit_code),
-            host_id: sensor.host_id,
-            late: Late::new(&sensor.proc, &mut buffer),
+        let of = (pid, process.ppid);
+        let mut subject = Subject::new(Action::End, of, sensor, &mut buffer);
+        subject.executable = process.path;
+        subject.args = Some(process.args).filter(|_| whole && !process.exit_rules.is_empty());
+        subject.invoked = Invoked::kept(process.invoked);
+        subject.exit_code = status.map(exit_code);
+        subject.parent = match self.lineage.parent(pid) {
+            Kin::Known(parent) if !parent.lost => Parent::Facts(parent.facts),
+            Kin::None => Parent::None,
+            Kin::Known(_) | Kin::Lost => Parent::Lost,
         };
         let mut rules = describer.judge.find(engine, &mut subject, Kinds::EXIT);
         // What is kept with the parent is no value: its path is.

@@ -9,7 +9,6 @@ use super::{Sensor, State};
 use crate::exceptions;
 use crate::invoked::Invoked;
 use crate::judge::Rules;
-use crate::late::Late;
 use crate::outlet::{Beside, args_len, matched_arg};
 use crate::subject::{Parent, Subject};
 use crate::sys::real_ms;
@@ -50,18 +49,11 @@ impl State {
             return;
         };
         let mut directory = [0; 256];
-        let mut subject = Subject {
-            action: Action::Fork,
-            pid: child,
-            parent_pid: parent,
-            executable: process.path,
-            args: Some(process.args),
-            invoked: Invoked::kept(process.invoked),
-            parent: Parent::Itself,
-            exit_code: None,
-            host_id: sensor.host_id,
-            late: Late::new(&sensor.proc, &mut directory),
-        };
+        let mut subject = Subject::new(Action::Fork, (child, parent), sensor, &mut directory);
+        subject.executable = process.path;
+        subject.args = Some(process.args);
+        subject.invoked = Invoked::kept(process.invoked);
+        subject.parent = Parent::Itself;
         let mut length = process.args_len;
         let mut complete = true;
         if unknown || process.fork_rules.is_empty() {

@@ -5,9 +5,8 @@ use peewit_core::lineage::{Image, Parent as Kin};
 
 use super::{Sensor, State};
 use crate::invoked::Invoked;
-use crate::late::Late;
 use crate::rules::RULES;
-use crate::subject::{Parent, Subject};
+use crate::subject::Subject;
 use crate::sys::Errno;
 
 impl State {
@@ -29,20 +28,13 @@ impl State {
         match executable {
             Ok(executable) => {
                 let mut buffer = [0; 256];
-                let mut subject = Subject {
-                    action: Action::Exec,
-                    pid,
-                    parent_pid: parent,
-                    executable: Some(executable.path),
-                    args: args.ok().map(|()| describer.arguments.block()),
-                    invoked: Invoked::Unread {
-                        room: describer.invoked,
-                        stands: false,
-                    },
-                    parent: Parent::Lost,
-                    exit_code: None,
-                    host_id: sensor.host_id,
-                    late: Late::new(&sensor.proc, &mut buffer),
+                let of = (pid, parent);
+                let mut subject = Subject::new(Action::Exec, of, sensor, &mut buffer);
+                subject.executable = Some(executable.path);
+                subject.args = args.ok().map(|()| describer.arguments.block());
+                subject.invoked = Invoked::Unread {
+                    room: describer.invoked,
+                    stands: false,
                 };
                 describer.judge.begin();
                 let keep = rules.keeps_invoked();

@@ -87,98 +87,100 @@ fn relative(pid: u32, before: &mut u32) -> i32 {
         .cast_signed()
 }
 
+/// Field by field into its place: together they are more than registers hold.
 #[inline(never)]
 pub(super) fn take<'a>(fields: &mut Fields<'a>) -> Alert<'a> {
-    let sequence = fields.u64();
-    let rule = rule::take_id(fields);
-    let severity = fields.variant(&Severity::ALL);
-    let risk_score = fields.byte();
+    let mut alert = Alert {
+        sequence: fields.u64(),
+        rule: rule::take_id(fields),
+        severity: fields.variant(&Severity::ALL),
+        risk_score: fields.byte(),
+        terms: Vec::new(),
+        action: Action::Exec,
+        matched_arg: None,
+        time_ms: 0,
+        boot_ms: 0,
+        pid: 0,
+        tid: 0,
+        uid: None,
+        executable: None,
+        args: &[],
+        args_len: 0,
+        cwd: None,
+        parent: Parent {
+            pid: 0,
+            executable: None,
+        },
+        ancestors: Vec::new(),
+        flags: Flags::NONE,
+        stages: Vec::new(),
+    };
     // Those that are the parent's name are filled in when that is known.
     let mut named: Vec<Option<&[u8]>, TERMS> = Vec::new();
     for _ in 0..fields.byte() {
         fields.failed |= named.push(fields.optional_bytes()).is_err();
     }
-    let action = fields.variant(&[Action::Exec, Action::Fork, Action::End]);
+    alert.action = fields.variant(&[Action::Exec, Action::Fork, Action::End]);
     let matched = fields
         .some()
         .then(|| (fields.u32(), fields.optional_bytes()));
-    let time_ms = fields.u64();
-    let boot_ms = fields.u64();
-    let pid = fields.u32();
-    let tid = fields.optional_u32();
-    let uid = fields.optional_u32();
-    let executable = fields.some().then(|| Path {
-        directory: fields.bytes(),
-        name: fields.bytes(),
-    });
-    let args = fields.bytes();
-    let args_missing = fields.u32();
-    let cwd = fields.optional_bytes();
-    let parent_pid = pid.wrapping_add_signed(fields.i32());
-    let parent_executable = fields.some().then(|| {
-        let directory = fields.optional_bytes();
-        Path {
-            directory: fields.required(directory.or(executable.map(|own| own.directory))),
+    alert.time_ms = fields.u64();
+    alert.boot_ms = fields.u64();
+    alert.pid = fields.u32();
+    alert.tid = fields.optional_u32().unwrap_or(alert.pid);
+    alert.uid = fields.optional_u32();
+    if fields.some() {
+        alert.executable = Some(Path {
+            directory: fields.bytes(),
             name: fields.bytes(),
-        }
-    });
-    let mut ancestors = Vec::new();
-    let mut before = parent_pid;
+        });
+    }
+    alert.args = fields.bytes();
+    alert.args_len = length(alert.args).saturating_add(fields.u32());
+    alert.cwd = fields.optional_bytes();
+    let mut before = alert.pid.wrapping_add_signed(fields.i32());
+    alert.parent.pid = before;
+    if fields.some() {
+        let directory = fields.optional_bytes();
+        let own = alert.executable.map(|own| own.directory);
+        alert.parent.executable = Some(Path {
+            directory: fields.required(directory.or(own)),
+            name: fields.bytes(),
+        });
+    }
     for _ in 0..fields.byte() {
         before = before.wrapping_add_signed(fields.i32());
         let ancestor = Ancestor {
             pid: before,
             name: fields.bytes(),
         };
-        fields.failed |= ancestors.push(ancestor).is_err();
+        fields.failed |= alert.ancestors.push(ancestor).is_err();
     }
-    let flags = Flags::from_bits(fields.u32());
-    let mut stages = Vec::new();
-    let mut before = pid;
+    alert.flags = Flags::from_bits(fields.u32());
+    before = alert.pid;
     // Earlier versions did not write them.
     let count = if fields.is_empty() { 0 } else { fields.byte() };
     for _ in 0..count {
         before = before.wrapping_add_signed(fields.i32());
         let stage = Stage {
             pid: before,
-            boot_ms: boot_ms.wrapping_sub(fields.u64()),
+            boot_ms: alert.boot_ms.wrapping_sub(fields.u64()),
         };
-        fields.failed |= stages.push(stage).is_err();
+        fields.failed |= alert.stages.push(stage).is_err();
     }
-    let parent_name = parent_executable.map(|path| path.name);
-    let terms = named
-        .iter()
-        .map(|term| fields.required(term.or(parent_name)));
-    let terms = terms.collect();
-    let matched_arg = matched.map(|(index, bytes)| MatchedArg {
-        index,
-        bytes: fields.required(bytes.or_else(|| argument(args, index))),
-    });
-    Alert {
-        sequence,
-        rule,
-        severity,
-        risk_score,
-        terms,
-        action,
-        matched_arg,
-        time_ms,
-        boot_ms,
-        pid,
-        tid: tid.unwrap_or(pid),
-        uid,
-        executable,
-        args,
-        args_len: length(args).saturating_add(args_missing),
-        cwd,
-        parent: Parent {
-            pid: parent_pid,
-            executable: parent_executable,
-        },
-        ancestors,
-        flags,
-        stages,
+    let parent_name = alert.parent.executable.map(|path| path.name);
+    for term in named {
+        // As many as there is room for.
+        let _ = alert.terms.push(fields.required(term.or(parent_name)));
     }
+    if let Some((index, bytes)) = matched {
+        let bytes = bytes.or_else(|| argument(alert.args, index));
+        alert.matched_arg = Some(MatchedArg {
+            index,
+            bytes: fields.required(bytes),
+        });
+    }
+    alert
 }
 
 /// An argument by its place in argv.

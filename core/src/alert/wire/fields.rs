@@ -52,6 +52,12 @@ impl<'a> Fields<'a> {
         self.take(N).first_chunk().copied().unwrap_or([0; N])
     }
 
+    /// A number in eight bytes, the lowest first.
+    #[inline(never)]
+    pub(crate) fn fixed(&mut self) -> u64 {
+        u64::from_le_bytes(self.array())
+    }
+
     /// A number of so many bits, 7 in a byte, the lowest first.
     #[inline(never)]
     fn varint(&mut self, bits: u32) -> u64 {
@@ -186,6 +192,12 @@ impl<'o> Out<'o> {
     #[inline(never)]
     pub(crate) fn byte(&mut self, byte: u8) {
         self.raw(&[byte]);
+    }
+
+    /// A number in eight bytes, the lowest first.
+    #[inline(never)]
+    pub(crate) fn fixed(&mut self, number: u64) {
+        self.raw(&number.to_le_bytes());
     }
 
     #[inline(never)]
