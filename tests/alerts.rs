@@ -660,6 +660,22 @@ fn a_disk_that_fails_to_sync() {
     assert_eq!(read(&log, &[]).numbers(), (1..=150).collect::<Vec<_>>());
 }
 
+/// How many alerts of so many starts were sent, and how many held back. Each start is one or the other, but for those that could not be
+/// read in time on a busy machine, which are counted as such: where there is none, the two add up exactly.
+#[track_caller]
+fn raised(sensor: &Sensor, starts: u64) -> (u64, u64) {
+    let mut counts = (0, 0);
+    until(|| {
+        let status = sensor.status();
+        counts = (counted(&status, "alerts"), counted(&status, "held_back"));
+        let unread = ["program_gone", "arguments_gone", "denied"];
+        let unread: u64 = unread.iter().map(|name| counted(&status, name)).sum();
+        counts.0 + counts.1 + unread >= starts
+    });
+    assert!(counts.0 + counts.1 <= starts, "{counts:?}");
+    counts
+}
+
 #[test]
 fn a_flood_is_held_back_and_counted() {
     let _turn = alone();
@@ -671,10 +687,7 @@ fn a_flood_is_held_back_and_counted() {
     };
     let memory = sensor.memory("Anonymous:");
     flood.attack.shell("$X/storm 3000 $X/nop");
-    until(|| counted(&sensor.status(), "execs") >= 3000);
-    let status = sensor.status();
-    let (sent, held) = (counted(&status, "alerts"), counted(&status, "held_back"));
-    assert_eq!(sent + held, 3000);
+    let (sent, held) = raised(&sensor, 3000);
     assert!((20..=100).contains(&sent), "{sent}");
     let after = sensor.memory("Anonymous:");
     assert!(after < memory + 48, "{memory} KiB, then {after}");
@@ -696,10 +709,7 @@ fn a_flood_is_held_back_and_counted() {
     // An end does not wait for the period's.
     let storm = "$X/storm 100 $X/nop";
     flood.attack.shell(storm);
-    until(|| counted(&sensor.status(), "execs") >= 3100);
-    let status = sensor.status();
-    let (sent, held) = (counted(&status, "alerts"), counted(&status, "held_back"));
-    assert_eq!(sent + held, 3100);
+    let (_, held) = raised(&sensor, 3100);
     let said = sensor.stop(libc::SIGTERM);
     assert!(said.contains(&format!("held_back: {held}")), "{said}");
     assert_eq!(told(&read(&log, &[])), held);

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | `PEEWIT_KILLS` | how often the sensor is killed | 50 |
 //! | `PEEWIT_POWER_CUTS` | how often a guest loses its power | 4 |
-//! | `PEEWIT_FLUSH_POINTS` | at how many flush points a disk is looked at, at most | 40 |
+//! | `PEEWIT_FLUSH_POINTS` | at how many flush points a disk is looked at, at most | 100 |
 
 #[path = "crash/clock.rs"]
 mod clock;

@@ -54,6 +54,8 @@ impl Kept {
         }
         // When and how often it was seen, the rule, and the value.
         let values = terms.lines().filter_map(|line| line.split('\t').nth(3));
+        // Whatever else happens on this machine is seen too, and may have a name that is not written as it is.
+        let values = values.filter(|value| !value.contains('\\'));
         kept.terms = values.map(str::to_owned).collect();
         kept
     }

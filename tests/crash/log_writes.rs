@@ -167,7 +167,7 @@ fn every_flush_point() {
     let (Some(sensor), Some(attack)) = (sensor(), Attack::new()) else {
         return;
     };
-    let points = times("PEEWIT_FLUSH_POINTS", 40);
+    let points = times("PEEWIT_FLUSH_POINTS", 100);
     let folder = tempfile::tempdir().expect("a folder");
     let (origin, log) = (folder.path().join("disk"), folder.path().join("log"));
     let Some(origin) = disk(origin, MEBIBYTES, &[]) else {
