@@ -10,6 +10,7 @@
 use crate::event::{Block, Event, Reading, Values};
 use crate::field::{Cost, Field, FieldSet, Type};
 use crate::glob;
+use crate::{Parts, parts};
 
 /// Most bytes of all exceptions.
 pub const MAX_TEXT: usize = 8 << 10;
@@ -253,8 +254,8 @@ fn number(text: &[u8]) -> Option<i64> {
     })
 }
 
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n')
+const fn lines(text: &[u8]) -> Parts<'_> {
+    parts(text, b'\n')
 }
 
 const fn is_space(byte: u8) -> bool {

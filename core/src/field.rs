@@ -143,7 +143,7 @@ impl Field {
     /// The field of a dotted name that may be no text. Looks through one list: a device has no table of names.
     #[inline(never)]
     pub fn from_bytes(name: &[u8]) -> Option<Self> {
-        let mut names = Self::NAMES.split(|&byte| byte == b'\n');
+        let mut names = crate::parts(Self::NAMES, b'\n');
         let place = names.position(|known| known == name)?;
         Self::ALL.get(place).copied()
     }

@@ -29,10 +29,13 @@ pub mod glob;
 pub mod lineage;
 pub mod pack;
 pub mod packed;
+mod parts;
 pub mod sequence;
 pub mod store;
 pub mod terms;
 pub mod threshold;
+
+pub use parts::{Parts, parts};
 
 /// Bytes as text, if all of them are. `core::str::from_utf8` would be linked for this alone:
 /// what shows text needs `utf8_chunks` anyway.

@@ -169,7 +169,7 @@ const fn is_for_once(name: Name) -> bool {
 /// The key of an option.
 pub fn key_of(name: Name) -> &'static str {
     let option = OPTIONS.iter().find(|known| known.2 == name);
-    option.map_or("", |known| known.0.trim_start_matches('-'))
+    option.map_or("", |known| known.0.strip_prefix("--").unwrap_or(known.0))
 }
 
 /// What was told beside the command.

@@ -1,6 +1,7 @@
 //! What stands in the way of seeing every exec whole, and how to mend it: the same for `run` and for `check`.
 
 use peewit_core::alert::Limits;
+use peewit_core::parts;
 
 use crate::check::readable;
 use crate::log::Path;
@@ -56,20 +57,16 @@ fn realtime_text(proc: &Proc) -> Text {
 fn capabilities(proc: &Proc) -> u32 {
     let mut buffer = [0; 2048];
     let status = proc.read(c"self/status", &mut buffer).unwrap_or(&[]);
-    let digits = proc::line(status, b"CapEff").unwrap_or(&[]);
-    digits.iter().fold(0, |bits, digit| {
-        let digit = char::from(*digit).to_digit(16).unwrap_or(0);
-        bits << 4 | digit
-    })
+    let bits = proc::line(status, b"CapEff").and_then(proc::hexadecimal);
+    // Those that are asked for are in the lower half.
+    bits.unwrap_or(0) as u32
 }
 
 /// The real-time share of our control group in microseconds, where there are such shares.
 fn group_runtime() -> Option<u64> {
     let mut buffer = [0; 1024];
     let groups = read_file(c"/proc/self/cgroup", &mut buffer).ok()?;
-    let group = groups
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| controlled(line, b"cpu"))?;
+    let group = parts(groups, b'\n').find_map(|line| controlled(line, b"cpu"))?;
     let path = Path::of(&[b"/sys/fs/cgroup/cpu", group, b"/cpu.rt_runtime_us"]).ok()?;
     let mut digits = [0; 24];
     number(read_file(path.as_c_str(), &mut digits).ok()?.trim_ascii())
@@ -79,8 +76,7 @@ fn group_runtime() -> Option<u64> {
 fn controlled<'a>(line: &'a [u8], controller: &[u8]) -> Option<&'a [u8]> {
     let mut fields = line.splitn(3, |&byte| byte == b':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?);
-    controllers
-        .split(|&byte| byte == b',')
+    parts(controllers, b',')
         .any(|name| name == controller)
         .then_some(path)
 }
@@ -94,7 +90,7 @@ pub fn cpu_list(path: &core::ffi::CStr) -> Option<CpuSet> {
 /// Ranges, usually one: `0-3`, `0-1,4-7`.
 fn parse_list(list: &[u8]) -> Option<CpuSet> {
     let mut cpus = CpuSet::EMPTY;
-    for range in list.trim_ascii().split(|&byte| byte == b',') {
+    for range in parts(list.trim_ascii(), b',') {
         let mut ends = range.splitn(2, |&byte| byte == b'-').map(number);
         let first = ends.next()??;
         let last = ends.next().unwrap_or(Some(first))?;

@@ -6,6 +6,7 @@ mod session;
 mod status;
 
 use core::ffi::CStr;
+use peewit_core::parts;
 
 pub use invoked::{Program, below};
 pub use session::{Entry, Stat};
@@ -377,10 +378,10 @@ impl Path {
 
 /// The name in the first line `NAME:PASSWORD:USER:...` of a user.
 fn user_name(users: &[u8], user: u32) -> Option<&[u8]> {
-    users.split(|&byte| byte == b'\n').find_map(|line| {
-        let mut parts = line.split(|&byte| byte == b':');
-        let name = parts.next()?;
-        (number(parts.nth(1)?)? == u64::from(user)).then_some(name)
+    parts(users, b'\n').find_map(|line| {
+        let mut fields = parts(line, b':');
+        let name = fields.next()?;
+        (number(fields.nth(1)?)? == u64::from(user)).then_some(name)
     })
 }
 

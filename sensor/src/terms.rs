@@ -3,6 +3,7 @@
 //! What is known is read from the disk. It is changed by the sensor that runs, and by nobody else: so there is one way.
 
 use core::ffi::CStr;
+use peewit_core::parts;
 
 use peewit_core::store::{Line, MAX_LINE, Saved, Term, parse};
 
@@ -139,7 +140,7 @@ fn each<E>(
     text: &[u8],
     take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<bool, E> {
-    let lines = || text.split(|&byte| byte == b'\n');
+    let lines = || parts(text, b'\n');
     for (number, line) in (1..).zip(lines()) {
         if let Err(column) = read(line, &mut |_| ()) {
             say("")

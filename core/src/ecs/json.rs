@@ -1,5 +1,6 @@
 //! A JSON object, written as it comes (RFC 8259).
 
+use crate::parts;
 use core::fmt::{Result, Write};
 
 use super::sink::{Form, Sink};
@@ -159,7 +160,7 @@ impl<'w> Object<'w> {
     #[inline(never)]
     pub(super) fn items(&mut self, key: &str, text: &str, separator: u8, keep: fn(&[u8]) -> bool) {
         let mut begun = false;
-        for item in text.as_bytes().split(|&byte| byte == separator) {
+        for item in parts(text.as_bytes(), separator) {
             let item = item.trim_ascii();
             if item.is_empty() || !keep(item) {
                 continue;

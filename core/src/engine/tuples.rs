@@ -77,16 +77,34 @@ impl Engine<'_> {
 
     /// Value `n` of a field, as a term.
     fn nth<'v>(&self, values: Values<'v>, field: Field, n: usize) -> Option<&'v [u8]> {
-        let visible =
-            |value: &&[u8]| self.limits == Limits::Device || !is_beyond_upstream(field, value);
-        let one = |value: &'v [u8]| Some(value).filter(|value| n == 0 && visible(value));
+        let mut next = 0;
+        // Whatever the values come from, they are counted by the same code.
+        let mut nth = |take: &mut dyn FnMut() -> Option<&'v [u8]>| loop {
+            let value = take()?;
+            if self.limits == Limits::Device || !is_beyond_upstream(field, value) {
+                next += 1;
+                if next > n {
+                    return Some(value);
+                }
+            }
+        };
+        let mut one = |value| {
+            let mut value = Some(value);
+            nth(&mut || value.take())
+        };
         match values {
             Values::Missing | Values::Number(_) | Values::Facts(_) => None,
             Values::Lost => one(b"unknown"),
             Values::One(value) => one(value),
             Values::Joined(block) => one(unterminated(block)),
-            Values::Many(values) => values.iter().copied().filter(visible).nth(n),
-            Values::Block(block) => Block::new(block).filter(visible).nth(n),
+            Values::Many(values) => {
+                let mut values = values.iter();
+                nth(&mut || values.next().copied())
+            }
+            Values::Block(block) => {
+                let mut values = Block::new(block);
+                nth(&mut || values.next())
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Arguments, Executable, Path, Proc};
 use crate::sys::{Errno, Fd, Identity, identity_at, read_link_at};
 use crate::text::{Decimal, PathBuffer, number};
+use peewit_core::parts;
 
 impl Proc {
     /// Which file its program is.
@@ -51,7 +52,7 @@ impl Proc {
 /// The 4th and the 48th word. The second is a name in parentheses, which may hold anything.
 fn parse(stat: &[u8]) -> Option<(u64, u32)> {
     let end = stat.iter().rposition(|&byte| byte == b')')?;
-    let mut words = stat.get(end + 2..)?.split(|&byte| byte == b' ');
+    let mut words = parts(stat.get(end + 2..)?, b' ');
     let parent = u32::try_from(number(words.nth(1)?)?).ok()?;
     Some((number(words.nth(43)?)?, parent))
 }

@@ -4,6 +4,7 @@
 //! what it leads to: that could take as long as whoever made it likes, in a thread that must not wait.
 
 use peewit_core::event::{Block, base_name};
+use peewit_core::parts;
 
 use super::{Executable, Proc};
 use crate::sys::Errno;
@@ -103,7 +104,7 @@ impl Proc {
 /// Puts a path behind a directory of so many bytes, and gives the length of both. The directory's names are no links.
 fn join(into: &mut [u8], directory: usize, path: &[u8]) -> Option<usize> {
     let (mut length, mut named) = (directory, false);
-    for name in path.split(|&byte| byte == b'/') {
+    for name in parts(path, b'/') {
         match name {
             b"" | b"." => {}
             // The name before it may be a link.

@@ -3,6 +3,7 @@
 use super::Proc;
 use crate::sys::{Errno, device_at};
 use crate::text::number;
+use peewit_core::parts;
 
 /// What a process' `stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     for (place, byte) in comm.0.iter_mut().zip(stat.get(open + 1..close)?) {
         *place = *byte;
     }
-    let mut fields = stat.get(close + 2..)?.split(|&byte| byte == b' ').skip(1);
+    let mut fields = parts(stat.get(close + 2..)?, b' ').skip(1);
     let mut next = || number(fields.next()?);
     let mut id = || u32::try_from(next()?).ok();
     let (parent, group, session) = (id()?, id()?, id()?);

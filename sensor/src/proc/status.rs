@@ -3,6 +3,7 @@
 use super::Proc;
 use crate::sys::Errno;
 use crate::text::number;
+use peewit_core::parts;
 
 /// What a process' `status` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,7 @@ impl Proc {
 
 /// The value of a line `KEY:\tVALUE` of a status file.
 pub fn line<'a>(file: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    file.split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(b":\t"))
+    parts(file, b'\n').find_map(|line| line.strip_prefix(key)?.strip_prefix(b":\t"))
 }
 
 fn parse(status: &[u8]) -> Option<Status> {
@@ -104,7 +104,7 @@ fn parse(status: &[u8]) -> Option<Status> {
 
 /// The real and the effective one.
 fn pair(ids: &[u8]) -> Option<(u32, u32)> {
-    let mut ids = ids.split(|&byte| byte == b'\t');
+    let mut ids = parts(ids, b'\t');
     let mut id = || u32::try_from(number(ids.next()?)?).ok();
     Some((id()?, id()?))
 }

@@ -1,6 +1,7 @@
 //! Files, directories and links.
 
 use core::ffi::{CStr, c_int};
+use peewit_core::parts;
 
 use super::Errno;
 
@@ -419,7 +420,7 @@ impl Directory {
         let length = usize::from(u16::from_ne_bytes([*entry.get(16)?, *entry.get(17)?]));
         self.at += length.max(19);
         let name = entry.get(19..length)?;
-        name.split(|&byte| byte == 0).next()
+        parts(name, 0).next()
     }
 }
 
