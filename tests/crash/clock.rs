@@ -16,7 +16,7 @@ type Told = (String, String, bool);
 
 /// The sensor asks every 5 seconds whether the clock is trusted.
 const FIRST: &str = r#"
-synchronised
+clock trusted
 mount -t ext4 /dev/vda /disk
 begin
 stranger a
@@ -63,7 +63,7 @@ const LATE: &str = r#"
 mount -t ext4 /dev/vda /disk
 begin
 stranger e
-synchronised
+clock trusted
 sleep 8
 stranger a
 tell
@@ -71,8 +71,6 @@ tell
 
 /// Stops, says all that there is, and what the sensor said.
 const TELL: &str = r#"
-# The kernel takes it back when it changes over to a better timer, some seconds after its start.
-synchronised() { sleep 4; clock trusted; }
 tell() {
     settled
     kill -TERM $sensor
@@ -133,7 +131,7 @@ fn wrong_clocks_and_times_switched_off() {
         fs::copy(&image, &copy).expect("a disk");
         at(time, script, &copy)
     };
-    let trusted = format!("synchronised\n{AGAIN}");
+    let trusted = format!("clock trusted\n{AGAIN}");
     let cases = [
         // A reboot.
         (
