@@ -234,7 +234,7 @@ impl Writer {
                         return refuse("two fields compared, one of a parent:");
                     }
                     // Each value with each: the work would not be bounded.
-                    if is_list(*other) || other.ty() == Type::Number {
+                    if other.has_several() || other.ty() == Type::Number {
                         return refuse(
                             "a comparison with a field of several values or a number, of",
                         );
@@ -536,20 +536,4 @@ fn purpose(rule: &Rule, stage: usize) -> (u8, [u32; 3]) {
             )
         }
     }
-}
-
-/// Whether an event can have several values of a field.
-const fn is_list(field: Field) -> bool {
-    matches!(
-        field,
-        Field::ProcessArgs
-            | Field::ParentArgs
-            | Field::EntryLeaderArgs
-            | Field::ProcessEnvVars
-            | Field::ProcessCapabilitiesEffective
-            | Field::ProcessCapabilitiesPermitted
-            | Field::EventCategory
-            | Field::EventType
-            | Field::EventAction
-    )
 }

@@ -25,10 +25,10 @@ impl Estimate {
         let mut estimate = Self::default();
         for rule in rules {
             // Of every process that may be a parent, as it execs.
-            let mut of_parents = rule.keys().any(is_invoked);
+            let mut of_parents = rule.keys().any(Field::is_invoked);
             for query in &rule.queries {
                 query.condition.atoms(&mut |atom| {
-                    of_parents |= atom.field.cost() == Cost::Lineage && is_invoked(atom.field);
+                    of_parents |= atom.field.cost() == Cost::Lineage && atom.field.is_invoked();
                 });
             }
             if of_parents {
@@ -50,17 +50,6 @@ impl Estimate {
         }
         estimate
     }
-}
-
-/// Whether a field says by what a program was invoked.
-fn is_invoked(field: Field) -> bool {
-    matches!(
-        field,
-        Field::ProcessInvokedPath
-            | Field::ProcessInvokedName
-            | Field::ParentInvokedPath
-            | Field::ParentInvokedName
-    )
 }
 
 /// Why no event of a device makes a rule hold.

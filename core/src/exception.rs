@@ -98,17 +98,7 @@ enum Key {
 impl Key {
     /// Whether an event can have several values of it.
     fn has_several(self) -> bool {
-        matches!(
-            self,
-            Self::Field(
-                Field::ProcessArgs
-                    | Field::ParentArgs
-                    | Field::EntryLeaderArgs
-                    | Field::ProcessEnvVars
-                    | Field::ProcessCapabilitiesEffective
-                    | Field::ProcessCapabilitiesPermitted
-            )
-        )
+        matches!(self, Self::Field(field) if field.has_several())
     }
 }
 

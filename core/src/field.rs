@@ -127,6 +127,35 @@ fields! {
 }
 
 impl Field {
+    /// Whether an event can have several values of it.
+    pub const fn has_several(self) -> bool {
+        matches!(
+            self,
+            Self::ProcessArgs
+                | Self::ParentArgs
+                | Self::EntryLeaderArgs
+                | Self::ProcessEnvVars
+                | Self::ProcessCapabilitiesEffective
+                | Self::ProcessCapabilitiesPermitted
+                | Self::EventCategory
+                | Self::EventType
+                | Self::EventAction
+        )
+    }
+
+    /// Whether it says by what a program was invoked.
+    pub const fn is_invoked(self) -> bool {
+        matches!(
+            self,
+            Self::ProcessInvokedPath
+                | Self::ProcessInvokedName
+                | Self::ParentInvokedPath
+                | Self::ParentInvokedName
+        )
+    }
+}
+
+impl Field {
     /// How many fields there are.
     pub const COUNT: usize = Self::ALL.len();
 

@@ -39,15 +39,6 @@ impl<'a> Invoked<'a> {
 
 /// Whether alerts or state of some rule are told apart by it: only then it is kept with each process.
 pub fn is_key(pack: &Pack<'_>) -> bool {
-    pack.rules().any(|rule| {
-        rule.keys.iter().any(|field| {
-            matches!(
-                field,
-                Field::ProcessInvokedPath
-                    | Field::ProcessInvokedName
-                    | Field::ParentInvokedPath
-                    | Field::ParentInvokedName
-            )
-        })
-    })
+    pack.rules()
+        .any(|rule| rule.keys.iter().any(Field::is_invoked))
 }
