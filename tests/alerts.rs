@@ -408,7 +408,7 @@ impl Disk {
         let image = images.join("image").display().to_string();
         fs::File::create(&image).ok()?.set_len(1 << 20).ok()?;
         let made = Command::new("/sbin/mkfs.ext4")
-            .args(["-q", "-F", &image])
+            .args(["-q", "-F", "-b", "4096", &image])
             .stderr(Stdio::null())
             .status();
         if !made.is_ok_and(|status| status.success()) {
@@ -416,6 +416,17 @@ impl Disk {
             return None;
         }
         Self::mount(&["-o", "loop,errors=remount-ro", &image])
+    }
+
+    /// Has each block written by itself. The loop driver says that all of a request was written when only its first blocks were.
+    fn block_by_block(&self) {
+        let device = Command::new("findmnt")
+            .args(["-n", "-o", "SOURCE"])
+            .arg(self.folder.path())
+            .output();
+        let device = String::from_utf8(device.expect("findmnt").stdout).expect("a path");
+        let name = device.trim().trim_start_matches("/dev/");
+        fs::write(format!("/sys/block/{name}/queue/max_sectors_kb"), "4").expect("a loop device");
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -647,6 +658,7 @@ fn a_disk_that_fails_to_sync() {
     let Some(disk) = Disk::ext4(below.folder.path()) else {
         return;
     };
+    disk.block_by_block();
     let log = disk.path("alerts.log");
     let options = ["--segment-size", "16384", "--rate-limit", "0"];
     let Some(sensor) = flood.sensor(&log, &options) else {

@@ -267,6 +267,10 @@ impl Log {
         {
             let _ = self.close(buffer);
         }
+        // All that waits is written for each try: not with each alert that comes.
+        if self.failed.is_some() && boot_ms() < self.next_try_ms {
+            return;
+        }
         while let Some(first) = self.backlog.first(record) {
             if let Err(error) = self.pass(first, store, buffer) {
                 self.failed(error);
@@ -408,6 +412,7 @@ impl Log {
     /// The end: what cannot be written now never will be.
     #[inline(never)]
     pub fn finish(&mut self, store: &mut Option<Store>, record: &mut [u8], buffer: &mut [u8]) {
+        self.next_try_ms = 0;
         self.look(store, record, buffer);
         let _ = self.settle(store, buffer, true);
         while let Some(first) = self.backlog.first(record) {
