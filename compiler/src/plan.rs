@@ -127,6 +127,8 @@ fn weight(atom: &Atom) -> f64 {
     let breadth = breadth(atom);
     let least = match atom.field.cost() {
         _ if breadth > 0.9 => 1e4,
+        // Beside any other it need not be looked for in every value.
+        _ if atom.is_broad() => 1e2,
         Cost::Read => 1e3,
         _ => 0.0,
     };

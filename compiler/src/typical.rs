@@ -142,3 +142,9 @@ pub fn byte(byte: u8) -> f64 {
 pub fn occurrences(part: &[u8]) -> usize {
     memchr::memmem::find_iter(&TEXT, part).count()
 }
+
+/// About how often a few bytes are seen in a text of that length: what was not seen may be made of bytes that often are.
+pub fn expected(part: &[u8]) -> f64 {
+    let by_chance: f64 = part.iter().map(|&byte| self::byte(byte)).product();
+    occurrences(part) as f64 + by_chance * TEXT.len() as f64
+}
