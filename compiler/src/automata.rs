@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use peewit_core::automaton::{
-    BYTE_WORDS, CHAIN, COUNT_SHIFT, END, HAS_BYTES, HERE, LABELS_SHIFT, LEAF, LENGTH_SHIFT, LINEAR,
-    MAX_FILTER, MAX_WORDS, STATE, TABLE, place_in_filter,
+    BYTE_WORDS, CHAIN, COUNT_SHIFT, END, HAS_BYTES, HAS_PAIRS, HERE, LABELS_SHIFT, LEAF,
+    LENGTH_SHIFT, LINEAR, MAX_FILTER, MAX_WORDS, STATE, TABLE, place_in_filter,
 };
 
 /// A state with this many children or more gets a table, if that has no more than so many labels for each: a scan would cost
@@ -12,6 +12,8 @@ use peewit_core::automaton::{
 const TABLE_FROM: usize = 6;
 /// See [`TABLE_FROM`].
 const LABELS_FOR_EACH: usize = 6;
+/// Words of the smallest filter, as a power of two: with fewer only the third byte of a part would tell.
+const LEAST_FILTER: u32 = 4;
 /// Most labels of a chain.
 const LONGEST_CHAIN: usize = 3;
 
@@ -126,20 +128,22 @@ impl Trie {
         }
         // Few bits are set in the end: at most about one in sixteen.
         let bits = triples.len() + 32 * pairs.len();
-        let power = (1..MAX_FILTER).find(|power| 2 << power >= bits);
+        let power = (LEAST_FILTER..MAX_FILTER).find(|power| 2 << power >= bits);
         let power = power.unwrap_or(MAX_FILTER);
         let mut filter = vec![0u32; 1 << power];
         for triple in triples {
             let (word, bit) = place_in_filter(triple, power);
             filter[word] |= 1 << bit;
         }
+        let has_pairs = !pairs.is_empty();
         for pair in pairs {
             filter[place_in_filter(pair, power).0] = u32::MAX;
         }
         let has_bytes = bytes != [0; BYTE_WORDS];
-        let flag = if has_bytes { HAS_BYTES } else { 0 };
+        let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
+        let last = power | flag(has_bytes, HAS_BYTES) | flag(has_pairs, HAS_PAIRS);
         let bytes = bytes.into_iter().filter(|_| has_bytes);
-        bytes.chain(filter).chain([power | flag]).collect()
+        bytes.chain(filter).chain([last]).collect()
     }
 }
 

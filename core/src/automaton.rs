@@ -29,7 +29,7 @@
 //! [bytes]  BYTE_WORDS words, a bit for each byte that is a whole part
 //! filter   words of 32 bits, a power of two of them: which of them is told by the first two bytes of a part, which bit by
 //!          its third; of a part of two bytes all bits are set
-//! last     bits 0-3 the power of two, bit 4: there are bytes
+//! last     bits 0-3 the power of two, bit 4: there are bytes, bit 5: there are parts of two bytes
 //! ```
 
 use crate::event::Reading;
@@ -70,6 +70,8 @@ pub const MAX_FILTER: u32 = 10;
 pub const BYTE_WORDS: usize = 8;
 /// In the last word of an unanchored automaton: there are parts of one byte.
 pub const HAS_BYTES: u32 = 1 << 4;
+/// The same: there are parts of two bytes, which may end a value.
+pub const HAS_PAIRS: u32 = 1 << 5;
 
 /// For the first three bytes of a part, the word of a filter of so many words, as a power of two, that two of them tell, and the
 /// bit in it that the third tells; others have them too. They are the same for both cases of a letter, and for NUL and
@@ -117,6 +119,7 @@ struct Trailer<'a> {
     bytes: Option<&'a [[u8; WORD]; BYTE_WORDS]>,
     filter: &'a [[u8; WORD]],
     power: u32,
+    has_pairs: bool,
 }
 
 impl Trailer<'_> {
@@ -127,13 +130,6 @@ impl Trailer<'_> {
             Some(&word) => u32::from_le_bytes(word) >> bit & 1 == 1,
             None => false,
         }
-    }
-
-    /// The next place of a value, of those before its last two bytes, at which a part can begin.
-    #[inline(never)]
-    fn next(&self, value: &[u8], start: usize) -> Option<usize> {
-        let mut parts = value.get(start..)?.array_windows();
-        Some(start + parts.position(|&part| self.is_worth(part))?)
     }
 }
 
@@ -353,6 +349,7 @@ impl<'a> Automaton<'a> {
             bytes,
             filter,
             power,
+            has_pairs: last & HAS_PAIRS != 0,
         })
     }
 
@@ -378,13 +375,13 @@ impl<'a> Automaton<'a> {
                 }
             }
         }
-        let mut start = 0;
-        while let Some(place) = trailer.next(value, start) {
-            walk(place);
-            start = place + 1;
+        for (place, &part) in value.array_windows().enumerate() {
+            if trailer.is_worth(part) {
+                walk(place);
+            }
         }
-        // Behind the last byte a part of two may end.
-        if let Some(&[first, second]) = value.last_chunk()
+        if trailer.has_pairs
+            && let Some(&[first, second]) = value.last_chunk()
             && trailer.is_worth([first, second, 0])
         {
             walk(value.len() - 2);
