@@ -220,8 +220,10 @@ impl Writer {
             }
             // Of a parent only what holds for it is kept.
             let of_parent = |field: Field| field.name().starts_with("process.parent.");
-            let guard = atom.guard().and_then(|guard| atoms.numbers.get(&guard));
-            let guard = guard.copied().unwrap_or(NO_GUARD);
+            // One that is tested alone itself guards nothing.
+            let guard = atom.guard().filter(|guard| !atoms.late.contains(guard));
+            let guard = guard.and_then(|guard| atoms.numbers.get(&guard).copied());
+            let guard = guard.unwrap_or(NO_GUARD);
             let (kind, first, second) = match atom.tests.first() {
                 Some(Test::Length(low, high)) => {
                     let length = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
