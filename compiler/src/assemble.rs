@@ -220,7 +220,10 @@ impl Writer {
             }
             // Of a parent only what holds for it is kept.
             let of_parent = |field: Field| field.name().starts_with("process.parent.");
-            let guard = atom.guard().map_or(NO_GUARD, |guard| atoms.numbers[&guard]);
+            // One that is tested alone itself guards nothing.
+            let guard = atom.guard().filter(|guard| !atoms.late.contains(guard));
+            let guard = guard.and_then(|guard| atoms.numbers.get(&guard).copied());
+            let guard = guard.unwrap_or(NO_GUARD);
             let (kind, first, second) = match atom.tests.first() {
                 Some(Test::Length(low, high)) => {
                     let length = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
@@ -255,6 +258,10 @@ impl Writer {
                     };
                     (pack::REGEX, offset, bytes.len() as u32)
                 }
+                Some(Test::Pattern(pattern)) => {
+                    let place = self.place(&checked(&pattern.tokens)?)?;
+                    (pack::PATTERN, place, u32::from(pattern.fold))
+                }
                 _ => return refuse("an unexpected test of"),
             };
             let section = self.section(Section::Late);
@@ -279,26 +286,21 @@ impl Writer {
             bounded("bytes of a literal", literal.len(), glob::MAX_LONG)?;
             return self.glob_record(&literal, fold, tried, None, numbers);
         }
-        let pattern = encode(tokens);
-        if let Err(error) = glob::validate(&pattern) {
-            return Err(TooLarge(format!(
-                "`{}`: {error}",
-                String::from_utf8_lossy(&pattern)
-            )));
-        }
-        let positions = tokens.iter().filter(|token| **token != Token::Run).count();
-        if positions > glob::MAX_POSITIONS && recurrence(tokens) + 2 > glob::CREDIT {
-            return Err(TooLarge(format!(
-                "`{}`: a glob of more than {} positions in which a beginning recurs too often",
-                String::from_utf8_lossy(&pattern),
-                glob::MAX_POSITIONS
-            )));
-        }
+        let pattern = checked(tokens)?;
         let rarest = tokens.iter().filter_map(byte).min_by(|one, other| {
             let share = |byte| typical::byte(byte);
             share(*one).total_cmp(&share(*other))
         });
         self.glob_record(&pattern, fold, tried, rarest, numbers)
+    }
+
+    /// Where a pattern stands: its length in the lower bits, its offset above them.
+    fn place(&mut self, pattern: &[u8]) -> Result<u32, TooLarge> {
+        bounded("bytes of a pattern", pattern.len(), pack::MAX_GLOB_LEN)?;
+        let offset = self.string(pattern);
+        let most = u32::MAX >> pack::GLOB_LEN_BITS;
+        bounded("bytes of patterns", offset as usize, most as usize)?;
+        Ok(offset << pack::GLOB_LEN_BITS | pattern.len() as u32)
     }
 
     fn glob_record(
@@ -309,14 +311,8 @@ impl Writer {
         rarest: Option<u8>,
         numbers: &BTreeSet<u16>,
     ) -> Result<Item, TooLarge> {
-        bounded("bytes of a pattern", pattern.len(), pack::MAX_GLOB_LEN)?;
         let number = self.count(Section::Globs, pack::GLOB_LEN);
-        let (offset, list) = (self.string(pattern), self.list(numbers.iter().copied()));
-        bounded(
-            "bytes of patterns",
-            offset as usize,
-            (u32::MAX >> pack::GLOB_LEN_BITS) as usize,
-        )?;
+        let (place, list) = (self.place(pattern)?, self.list(numbers.iter().copied()));
         let (slot, tried) = match tried {
             Tried::Rest => (rarest.map_or(NO_SLOT, u16::from), 0),
             Tried::Whole(slot) => (slot, pack::GLOB_WHOLE),
@@ -324,7 +320,7 @@ impl Writer {
         };
         let folds = if fold { pack::GLOB_FOLDS } else { 0 };
         let section = self.section(Section::Globs);
-        section.extend((offset << pack::GLOB_LEN_BITS | pattern.len() as u32).to_le_bytes());
+        section.extend(place.to_le_bytes());
         section.extend(list.to_le_bytes());
         section.extend((slot | tried | folds).to_le_bytes());
         Ok(GLOB | number as u16)
@@ -509,6 +505,26 @@ impl Writer {
         Pack::parse(&bytes).map_err(|error| TooLarge(format!("the pack is not sound: {error}")))?;
         Ok(bytes)
     }
+}
+
+/// A pattern as the device reads it, if it takes one of such a length.
+fn checked(tokens: &[Token]) -> Result<Vec<u8>, TooLarge> {
+    let pattern = encode(tokens);
+    if let Err(error) = glob::validate(&pattern) {
+        return Err(TooLarge(format!(
+            "`{}`: {error}",
+            String::from_utf8_lossy(&pattern)
+        )));
+    }
+    let positions = tokens.iter().filter(|token| **token != Token::Run).count();
+    if positions > glob::MAX_POSITIONS && recurrence(tokens) + 2 > glob::CREDIT {
+        return Err(TooLarge(format!(
+            "`{}`: a glob of more than {} positions in which a beginning recurs too often",
+            String::from_utf8_lossy(&pattern),
+            glob::MAX_POSITIONS
+        )));
+    }
+    Ok(pattern)
 }
 
 /// The kinds of events that a query is looked at for.

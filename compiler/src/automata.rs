@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use peewit_core::automaton::{
-    CHAIN, COUNT_SHIFT, END, FILTER_WORDS, HERE, LABELS_SHIFT, LEAF, LENGTH_SHIFT, LINEAR,
-    MAX_WORDS, PAIR_WORDS, STATE, TABLE, pair,
+    BYTE_WORDS, CHAIN, COUNT_SHIFT, END, HAS_BYTES, HAS_PAIRS, HERE, LABELS_SHIFT, LEAF,
+    LENGTH_SHIFT, LINEAR, MAX_FILTER, MAX_WORDS, STATE, TABLE, place_in_filter,
 };
 
 /// A state with this many children or more gets a table, if that has no more than so many labels for each: a scan would cost
@@ -12,6 +12,8 @@ use peewit_core::automaton::{
 const TABLE_FROM: usize = 6;
 /// See [`TABLE_FROM`].
 const LABELS_FOR_EACH: usize = 6;
+/// Words of the smallest filter, as a power of two: with fewer only the third byte of a part would tell.
+const LEAST_FILTER: u32 = 4;
 /// Most labels of a chain.
 const LONGEST_CHAIN: usize = 3;
 
@@ -105,18 +107,43 @@ impl Trie {
         (merged, of.first().copied())
     }
 
-    /// The bits of what literals begin with, and of those of one byte.
-    fn filter(&self) -> [u32; FILTER_WORDS] {
-        let mut filter = [0; FILTER_WORDS];
-        for (&first, &child) in self.nodes.iter().take(1).flat_map(|root| &root.children) {
-            let child = &self.nodes[child];
-            let alone = (!child.here.is_empty()).then_some(PAIR_WORDS * 32 + usize::from(first));
-            let seconds = child.children.keys();
-            for bit in seconds.map(|&second| pair(first, second)).chain(alone) {
-                filter[bit / 32] |= 1 << (bit % 32);
+    /// What tells where it is worth to enter the trie, as it follows an unanchored automaton.
+    fn filter(&self) -> Vec<u32> {
+        let empty = BTreeMap::new();
+        let children = |at: usize| self.nodes.get(at).map_or(&empty, |node| &node.children);
+        let ends = |at: usize| !self.nodes[at].here.is_empty();
+        let mut bytes = [0u32; BYTE_WORDS];
+        let (mut pairs, mut triples) = (Vec::new(), Vec::new());
+        for (&first, &child) in children(0) {
+            if ends(child) {
+                bytes[usize::from(first / 32)] |= 1 << (first % 32);
+            }
+            for (&second, &child) in children(child) {
+                if ends(child) {
+                    pairs.push([first, second, 0]);
+                }
+                let thirds = children(child).keys();
+                triples.extend(thirds.map(|&third| [first, second, third]));
             }
         }
-        filter
+        // Few bits are set in the end: at most about one in sixteen.
+        let bits = triples.len() + 32 * pairs.len();
+        let power = (LEAST_FILTER..MAX_FILTER).find(|power| 2 << power >= bits);
+        let power = power.unwrap_or(MAX_FILTER);
+        let mut filter = vec![0u32; 1 << power];
+        for triple in triples {
+            let (word, bit) = place_in_filter(triple, power);
+            filter[word] |= 1 << bit;
+        }
+        let has_pairs = !pairs.is_empty();
+        for pair in pairs {
+            filter[place_in_filter(pair, power).0] = u32::MAX;
+        }
+        let has_bytes = bytes != [0; BYTE_WORDS];
+        let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
+        let last = power | flag(has_bytes, HAS_BYTES) | flag(has_pairs, HAS_PAIRS);
+        let bytes = bytes.into_iter().filter(|_| has_bytes);
+        bytes.chain(filter).chain([last]).collect()
     }
 }
 

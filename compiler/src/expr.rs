@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use peewit_core::field::Field;
+use peewit_core::field::{Cost, Field};
 pub use peewit_core::glob::Token;
 
 use crate::guard;
@@ -87,6 +87,9 @@ pub(crate) fn encode(tokens: &[Token]) -> Vec<u8> {
     pattern
 }
 
+/// See [`Atom::is_broad`].
+const SHORT: usize = 2;
+
 /// What one value is tested for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Test {
@@ -146,6 +149,27 @@ impl Atom {
     /// Whether it is a single [late](Test::is_late) test: no such test shares its atom.
     pub fn is_late(&self) -> bool {
         self.tests.iter().any(Test::is_late)
+    }
+
+    /// Whether it is a single pattern that may match anywhere in what is at hand anyway, and its literals are so short that they
+    /// are found in nearly every value: it is tested alone, unless rules are looked at for it.
+    pub fn is_broad(&self) -> bool {
+        let cost = self.field.cost();
+        let mut tests = self.tests.iter();
+        let (Some(Test::Pattern(pattern)), None) = (tests.next(), tests.next()) else {
+            return false;
+        };
+        let ends = [pattern.tokens.first(), pattern.tokens.last()];
+        let literals = pattern
+            .tokens
+            .split(|token| !matches!(token, Token::Byte(_)));
+        matches!(cost, Cost::Captured | Cost::CapturedLong)
+            && ends == [Some(&Token::Run); 2]
+            && (1..=SHORT).contains(&literals.map(<[Token]>::len).max().unwrap_or(0))
+    }
+
+    fn stays_alone(&self) -> bool {
+        self.is_late() || self.is_broad()
     }
 
     /// An atom that holds whenever this one, a regular expression, does, if that tells anything.
@@ -233,7 +257,7 @@ impl Node {
                 }
                 continue;
             };
-            let (field, late) = (&atom.field, atom.is_late());
+            let (field, alone) = (&atom.field, atom.stays_alone());
             let twin = merged.iter_mut().find_map(|other| match other {
                 Self::Atom {
                     atom,
@@ -241,8 +265,8 @@ impl Node {
                 } => (atom.field == *field
                     && other_negated == negated
                     && *negated == all
-                    && !atom.is_late()
-                    && !late)
+                    && !atom.stays_alone()
+                    && !alone)
                     .then_some(&mut atom.tests),
                 _ => None,
             });

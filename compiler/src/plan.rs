@@ -127,6 +127,8 @@ fn weight(atom: &Atom) -> f64 {
     let breadth = breadth(atom);
     let least = match atom.field.cost() {
         _ if breadth > 0.9 => 1e4,
+        // Beside any other it need not be looked for in every value.
+        _ if atom.is_broad() => 1e2,
         Cost::Read => 1e3,
         _ => 0.0,
     };
@@ -217,13 +219,15 @@ fn size(node: &Node) -> usize {
     }
 }
 
-/// Sorts children: first by the dearest field that they need, then by how likely they are to decide: to
-/// fail where all have to hold, to hold where one is enough.
-fn order(node: &Node, all: bool) -> (u8, f64) {
+/// Sorts children: what has to be read last, before it what hardly ever decides, then by the dearest field that they need,
+/// then by how likely they are to decide: to fail where all have to hold, to hold where one is enough.
+fn order(node: &Node, all: bool) -> (bool, bool, u8, f64) {
     let mut dearest = 0;
     node.atoms(&mut |atom| dearest = dearest.max(rank(atom.field)));
     let likely = likelihood(node);
-    (dearest, if all { likely } else { 1.0 - likely })
+    let undecided = if all { likely } else { 1.0 - likely };
+    let is_read = dearest >= rank(Field::UserId);
+    (is_read, undecided > 0.95, dearest, undecided)
 }
 
 /// About how often a condition holds.

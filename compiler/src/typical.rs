@@ -42,7 +42,7 @@ const ARGS: [&str; 12] = [
     "-a", "-c", "-e", "-f", "-i", "-l", "-n", "-p", "-r", "/etc", "/tmp", "bash",
 ];
 /// The same of command lines.
-const COMMAND_LINES: [&str; 32] = [
+const COMMAND_LINES: [&str; 44] = [
     "awk '{print $1}' /proc/loadavg",
     "/bin/sh -c 'test -x /usr/sbin/anacron || run-parts --report /etc/cron.daily'",
     "/bin/sh /etc/init.d/network start",
@@ -75,6 +75,18 @@ const COMMAND_LINES: [&str; 32] = [
     "tr -d '\\n'",
     "/usr/sbin/sshd -D -R",
     "wget -q -O - http://localhost:8080/health",
+    "/bin/echo done",
+    "/home/user/bin/report --json data.json",
+    "/opt/app/bin/agent --verbose --config /opt/app/config.ini",
+    "/sbin/modprobe -q nf_tables",
+    "/usr/lib/systemd/systemd-udevd --daemon",
+    "/usr/local/bin/backup -v -o /data/local.bin /home/user/file.txt",
+    "docker run --rm -v /srv/data:/data app:latest",
+    "java -jar /opt/app/lib/server.jar",
+    "kubectl get pods -n kube-system",
+    "node /srv/app/index.js --port 8080",
+    "openssl x509 -in /etc/ssl/certs/server.pem -noout",
+    "vi /home/user/notes.txt",
 ];
 /// About how often each of them is seen.
 const SHARE: f64 = 0.03;
@@ -141,4 +153,10 @@ pub fn byte(byte: u8) -> f64 {
 /// How often a few bytes are seen in the text of all usual values, in lower case.
 pub fn occurrences(part: &[u8]) -> usize {
     memchr::memmem::find_iter(&TEXT, part).count()
+}
+
+/// About how often a few bytes are seen in a text of that length: what was not seen may be made of bytes that often are.
+pub fn expected(part: &[u8]) -> f64 {
+    let by_chance: f64 = part.iter().map(|&byte| self::byte(byte)).product();
+    occurrences(part) as f64 + by_chance * TEXT.len() as f64
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use peewit_compiler::expr::{Expr, Node, Test};
+use peewit_compiler::expr::{Expr, Node, Pattern, Test, Token};
 use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_compiler::{assemble, elastic};
 use peewit_core::alert::Severity;
@@ -34,7 +34,7 @@ value = "now-5d"
 
 /// Every kind of pattern, a number and a rule without triggers.
 const VARIED: [&str; 4] = [
-    "process.executable:(/tmp/* or */curl or *ansible* or /home/*/.*) and process.args_count >= 3",
+    "process.executable:(/tmp/* or */curl or *ansible* or /home/*/.*) and process.args_count >= 3 and process.command_line:*-x*",
     "not process.name:(a* or *b*c) and process.parent.name:(x or *y)",
     "process.args:(*foo*bar and *baz*) or process.command_line:(*qux* or quux)",
     "process.pid:1 or user.id:0",
@@ -162,6 +162,26 @@ fn tests_that_cannot_be_kept_or_bounded_are_refused() {
             format!("the rules do not fit into one pack: {reason}")
         );
     }
+}
+
+/// What would guard the expression is tested alone too, when the rule asks for it.
+#[test]
+fn a_guard_is_no_test_of_its_own() {
+    let is = |field, test| Expr::Is(field, test);
+    let holds_sh = Pattern::new(
+        [Token::Run, Token::Byte(b's'), Token::Byte(b'h'), Token::Run],
+        false,
+    );
+    let mut rule = sequence();
+    rule.queries[0].condition = Node::new(&Expr::And(vec![
+        is(Field::ProcessName, Test::Pattern(Pattern::exact("php"))),
+        is(Field::ProcessCommandLine, Test::Pattern(holds_sh)),
+        is(
+            Field::ProcessCommandLine,
+            Test::Regex("(?s-u).*[a-z][0-9]*sh.*".into()),
+        ),
+    ]));
+    assert!(assemble(&[rule], 1).is_ok());
 }
 
 fn hex(text: &str) -> Vec<u8> {

@@ -22,9 +22,15 @@
 //! An *anchored* automaton is a trie of what values begin with: it is left at the first byte
 //! that no pattern continues with, usually after a few bytes. A *reversed* one is the same read from a value's last
 //! byte: a trie of what values end with. Equal subtrees are there once. An *unanchored* one is a trie of what values contain, or of
-//! a part of it of [`PART`] bytes at most, which is entered at every place of a value. After its last state it has
-//! [`FILTER_WORDS`] words: a bit for each [`pair`] of bytes that parts begin with, then one for each byte that is a whole
-//! part. They tell at which places it is worth it.
+//! a part of it of [`PART`] bytes at most, which is entered at every place of a value where it is worth it. What tells those
+//! places follows its last state:
+//!
+//! ```text
+//! [bytes]  BYTE_WORDS words, a bit for each byte that is a whole part
+//! filter   words of 32 bits, a power of two of them: which of them is told by the first two bytes of a part, which bit by
+//!          its third; of a part of two bytes all bits are set
+//! last     bits 0-3 the power of two, bit 4: there are bytes, bit 5: there are parts of two bytes
+//! ```
 
 use crate::event::Reading;
 
@@ -58,18 +64,24 @@ pub const COUNT_SHIFT: u32 = 14;
 
 /// So many bytes are read from each place of a value by an unanchored automaton: its work for each byte is bounded.
 pub const PART: usize = 5;
-/// Words of the bits that say with which two bytes the parts of an unanchored automaton begin.
-pub const PAIR_WORDS: usize = 64;
-/// The same, and the bits of parts of one byte.
-pub const FILTER_WORDS: usize = PAIR_WORDS + 8;
+/// Most words of an unanchored automaton's filter, as a power of two.
+pub const MAX_FILTER: u32 = 10;
+/// Words of the bits of parts of one byte.
+pub const BYTE_WORDS: usize = 8;
+/// In the last word of an unanchored automaton: there are parts of one byte.
+pub const HAS_BYTES: u32 = 1 << 4;
+/// The same: there are parts of two bytes, which may end a value.
+pub const HAS_PAIRS: u32 = 1 << 5;
 
-/// The bit of two bytes among those of [`PAIR_WORDS`]; others have it too. It is the same for both cases of a
-/// letter, and for NUL and space, however the value is to be read.
-#[inline]
-pub const fn pair(first: u8, second: u8) -> usize {
-    let both = ((first as u32) << 8 | second as u32) & 0xDFDF;
+/// For the first three bytes of a part, the word of a filter of so many words, as a power of two, that two of them tell, and the
+/// bit in it that the third tells; others have them too. They are the same for both cases of a letter, and for NUL and
+/// space, however the value is to be read.
+#[inline(always)]
+pub const fn place_in_filter([first, second, third]: [u8; 3], power: u32) -> (usize, u32) {
+    let both = (u16::from_le_bytes([first, second]) & 0xDFDF) as u32;
     // The upper bits of a product depend on all bits of its factors.
-    (both.wrapping_mul(0x9E37_79B1) >> 21) as usize
+    let word = both.wrapping_mul(0x9E37_79B1).wrapping_shr(32 - power);
+    (word as usize, third as u32 & 31)
 }
 
 /// Which outputs of a state were reached.
@@ -98,6 +110,27 @@ pub enum Place {
 pub struct Automaton<'a> {
     words: &'a [[u8; WORD]],
     place: Place,
+}
+
+/// What follows the states of an unanchored automaton.
+struct Trailer<'a> {
+    /// How many words the states take.
+    states: usize,
+    bytes: Option<&'a [[u8; WORD]; BYTE_WORDS]>,
+    filter: &'a [[u8; WORD]],
+    power: u32,
+    has_pairs: bool,
+}
+
+impl Trailer<'_> {
+    #[inline(always)]
+    fn is_worth(&self, part: [u8; 3]) -> bool {
+        let (word, bit) = place_in_filter(part, self.power);
+        match self.filter.get(word) {
+            Some(&word) => u32::from_le_bytes(word) >> bit & 1 == 1,
+            None => false,
+        }
+    }
 }
 
 /// Where the parts of a state stand.
@@ -297,39 +330,61 @@ impl<'a> Automaton<'a> {
         edges
     }
 
+    /// Its states alone, and what follows them: bits of bytes, filter, and the filter's size as a power of two.
+    #[inline]
+    fn trailer(&self) -> Option<Trailer<'a>> {
+        let (&last, rest) = self.words.split_last()?;
+        let last = u32::from_le_bytes(last);
+        let power = last & 0xF;
+        let (rest, filter) = rest.split_at_checked(rest.len().checked_sub(1 << power)?)?;
+        let (states, bytes) = match last & HAS_BYTES {
+            0 => (rest, None),
+            _ => {
+                let (states, bytes) = rest.split_last_chunk()?;
+                (states, Some(bytes))
+            }
+        };
+        Some(Trailer {
+            states: states.len(),
+            bytes,
+            filter,
+            power,
+            has_pairs: last & HAS_PAIRS != 0,
+        })
+    }
+
     /// Walks from every place of a value at which a part can begin.
     fn scan(&self, value: &[u8], read: &[u8; 256], report: &mut dyn FnMut(Output)) {
-        const BYTE_WORDS: usize = FILTER_WORDS - PAIR_WORDS;
-        let Some((rest, bytes)) = self.words.split_last_chunk::<BYTE_WORDS>() else {
+        let Some(trailer) = self.trailer() else {
             return;
-        };
-        let Some((_, pairs)) = rest.split_last_chunk::<PAIR_WORDS>() else {
-            return;
-        };
-        // A part of one byte is not looked for again: what it tells is told.
-        let mut bytes = *bytes;
-        let has_bytes = bytes != [[0; WORD]; BYTE_WORDS];
-        let mut is_new = |byte: u8| {
-            let byte = read[usize::from(byte)];
-            let is_new = is_set(&bytes, usize::from(byte));
-            if is_new {
-                bytes[usize::from(byte / 32)][usize::from(byte / 8 % 4)] &= !(1 << (byte % 8));
-            }
-            is_new
         };
         let mut walk = |place: usize| {
             let end = value.len().min(place + PART);
             let part = value.get(..end).unwrap_or(value);
             self.walk(part, place, 1, read, report);
         };
-        for (place, &[first, second]) in value.array_windows().enumerate() {
-            if is_set(pairs, pair(first, second)) || has_bytes && is_new(first) {
+        if let Some(bytes) = trailer.bytes {
+            // A part of one byte is not looked for again: what it tells is told.
+            let mut bytes = bytes.map(u32::from_le_bytes);
+            for (place, &byte) in value.iter().enumerate() {
+                let byte = read[usize::from(byte)];
+                let word = &mut bytes[usize::from(byte / 32)];
+                if *word >> (byte % 32) & 1 == 1 {
+                    *word &= !(1 << (byte % 32));
+                    walk(place);
+                }
+            }
+        }
+        for (place, &part) in value.array_windows().enumerate() {
+            if trailer.is_worth(part) {
                 walk(place);
             }
         }
-        match value.split_last() {
-            Some((&last, before)) if has_bytes && is_new(last) => walk(before.len()),
-            _ => {}
+        if trailer.has_pairs
+            && let Some(&[first, second]) = value.last_chunk()
+            && trailer.is_worth([first, second, 0])
+        {
+            walk(value.len() - 2);
         }
     }
 
@@ -337,9 +392,10 @@ impl<'a> Automaton<'a> {
     /// beginning of one, and, by `list_exists`, every index of a list.
     pub fn validate(&self, list_exists: impl Fn(u32) -> bool) -> bool {
         let unanchored = self.place == Place::Unanchored;
-        let filter = if unanchored { FILTER_WORDS } else { 0 };
-        let Some(count) = self.words.len().checked_sub(filter) else {
-            return false;
+        let count = match self.trailer() {
+            _ if !unanchored => self.words.len(),
+            Some(trailer) if trailer.power <= MAX_FILTER => trailer.states,
+            _ => return false,
         };
         let is_state = |index: usize| index < count && self.word(index) & STATE != 0;
         let mut at = 0;
@@ -381,12 +437,6 @@ impl<'a> Automaton<'a> {
         }
         at == count && count > 0
     }
-}
-
-/// Whether a bit is set. Of no use for one beyond the last word.
-#[inline(always)]
-fn is_set<const N: usize>(words: &[[u8; WORD]; N], bit: usize) -> bool {
-    u32::from_le_bytes(words[bit / 32 % N]) >> (bit % 32) & 1 == 1
 }
 
 /// How many edges a linear state has: at most 256, whatever its header says.

@@ -7,6 +7,7 @@ use peewit_core::pack::{MAX_ATOM_WORDS, MAX_LATE_WORDS};
 
 use super::{TooLarge, bounded, queries};
 use crate::expr::Atom;
+use crate::plan;
 use crate::rule::Rule;
 
 /// All atoms of all rules, numbered: a field's atoms begin a new word of 64, and those that are tested one by one
@@ -21,11 +22,16 @@ impl Atoms {
     pub fn of(rules: &[Rule]) -> Result<Self, TooLarge> {
         let mut sets: BTreeMap<Field, BTreeSet<Atom>> = BTreeMap::new();
         let mut late: BTreeSet<Atom> = BTreeSet::new();
+        let triggers = queries(rules).filter_map(|(_, query)| plan::triggers(&query.condition));
+        let triggers: BTreeSet<Atom> = triggers.flatten().collect();
         for (_, query) in queries(rules) {
             query.condition.atoms(&mut |atom| {
-                let early = if atom.is_late() {
+                let is_alone = atom.is_broad() && !triggers.contains(atom);
+                let early = if is_alone || atom.is_late() {
                     late.insert(atom.clone());
-                    atom.guard()
+                    // One that nearly always holds guards nothing.
+                    let guard = atom.guard();
+                    guard.filter(|guard| !guard.is_broad() || triggers.contains(guard))
                 } else {
                     Some(atom.clone())
                 };

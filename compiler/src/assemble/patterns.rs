@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peewit_core::automaton::{PART, pair};
+use peewit_core::automaton::{MAX_FILTER, PART, place_in_filter};
 use peewit_core::glob;
 use peewit_core::pack::{MAX_SLOTS, NO_SLOT};
 
@@ -126,42 +126,58 @@ impl Patterns {
     }
 }
 
-/// Where the parts of literals begin for which a value is searched: few different pairs of bytes, and rare ones, for at each
-/// place of a value where there is one of them the search goes on.
+/// Where the parts of literals begin for which a value is searched: with bytes that are rare, for at each
+/// place of a value where there are such the search goes on.
 #[derive(Default)]
-struct Beginnings(BTreeSet<usize>);
+struct Beginnings(BTreeSet<Key>);
+
+/// What the filter of an automaton makes of the first three bytes of a part. Of two all bits are set: it is taken for a key of its own.
+type Key = (usize, u32);
+
+/// See [`Key`].
+fn key(part: &[u8]) -> Key {
+    match *part {
+        [first, second, third, ..] => place_in_filter([first, second, third], MAX_FILTER),
+        [first, second] => (place_in_filter([first, second, 0], MAX_FILTER).0, u32::MAX),
+        _ => (0, u32::MAX),
+    }
+}
+
+/// What another bit in a filter weighs, in bytes seen.
+const BIT: f64 = 0.1;
 
 impl Beginnings {
     /// Chosen one after the other, each to begin as many more literals as can be for how often it is seen (the greedy cover of
     /// Chvatal, 1979).
     fn of(literals: impl Iterator<Item = Vec<u8>>) -> Self {
         let literals: BTreeSet<Vec<u8>> = literals.filter(|literal| literal.len() > 1).collect();
-        let mut open: Vec<Vec<(usize, usize)>> = literals.iter().map(|it| places(it)).collect();
-        let mut seen: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut open: Vec<Vec<(usize, Key)>> = literals.iter().map(|it| places(it)).collect();
+        let mut seen: BTreeMap<Key, f64> = BTreeMap::new();
         for literal in &literals {
-            for both in literal.windows(2) {
-                // Another pair may have the same bit.
-                let often = typical::occurrences(both) as f64 + 0.5;
-                let seen = seen.entry(pair(both[0], both[1])).or_default();
+            for place in 0..literal.len() - 1 {
+                let part = &literal[place..literal.len().min(place + 3)];
+                // Another part may have the same key.
+                let often = typical::expected(part) + BIT;
+                let seen = seen.entry(key(part)).or_default();
                 *seen = seen.max(often);
             }
         }
         let mut chosen = BTreeSet::new();
         while !open.is_empty() {
-            let mut begun: BTreeMap<usize, f64> = BTreeMap::new();
+            let mut begun: BTreeMap<Key, f64> = BTreeMap::new();
             for places in &open {
-                let pairs: BTreeSet<usize> = places.iter().map(|(_, pair)| *pair).collect();
-                pairs
-                    .into_iter()
-                    .for_each(|pair| *begun.entry(pair).or_default() += 1.0);
+                let keys: BTreeSet<Key> = places.iter().map(|(_, key)| *key).collect();
+                for key in keys {
+                    *begun.entry(key).or_default() += 1.0;
+                }
             }
-            let worth = |(pair, begun): &(usize, f64)| begun / seen.get(pair).unwrap_or(&1.0);
+            let worth = |(key, begun): &(Key, f64)| begun / seen.get(key).unwrap_or(&1.0);
             let best = begun
                 .into_iter()
                 .max_by(|one, other| worth(one).total_cmp(&worth(other)));
             let Some((best, _)) = best else { break };
             chosen.insert(best);
-            open.retain(|places| places.iter().all(|(_, pair)| *pair != best));
+            open.retain(|places| places.iter().all(|(_, key)| *key != best));
         }
         Self(chosen)
     }
@@ -169,25 +185,19 @@ impl Beginnings {
     /// Where the part of a literal begins.
     fn place(&self, literal: &[u8]) -> usize {
         let places = places(literal);
-        let mut begun = places.iter().filter(|(_, pair)| self.0.contains(pair));
+        let mut begun = places.iter().filter(|(_, key)| self.0.contains(key));
         begun.next().map_or(0, |(place, _)| *place)
     }
 }
 
-/// Where a part of a literal can begin, and the pair of bytes there: a part as long as may be, of those that are seen least.
-fn places(literal: &[u8]) -> Vec<(usize, usize)> {
+/// Where a part of a literal can begin, and its key: a part as long as may be, of those that are seen least.
+fn places(literal: &[u8]) -> Vec<(usize, Key)> {
     let last = literal.len().saturating_sub(PART);
-    let part = |place: usize| {
-        let end = literal.len().min(place + PART);
-        typical::occurrences(&literal[place..end])
-    };
-    let seen: Vec<usize> = (0..=last).map(part).collect();
-    let least = seen.iter().min().copied().unwrap_or(0);
-    let pairs = literal.windows(2).zip(seen).enumerate();
-    pairs
-        .filter(|(_, (_, seen))| *seen == least)
-        .map(|(place, (both, _))| (place, pair(both[0], both[1])))
-        .collect()
+    let part = |place: usize| &literal[place..literal.len().min(place + PART)];
+    let seen = |place: usize| typical::occurrences(part(place));
+    let least = (0..=last).map(seen).min().unwrap_or(0);
+    let rare = (0..=last).filter(|&place| seen(place) == least);
+    rare.map(|place| (place, key(part(place)))).collect()
 }
 
 /// How many beginnings of a pattern's literal can end at one place of a text, at most: so many comparisons can a search

@@ -4,6 +4,7 @@ use super::search::{is_beyond_upstream, utf16_len};
 use super::{Engine, Evaluation, Limits, bit};
 use crate::event::{Block, Event, Reading, Values, unterminated};
 use crate::field::Field;
+use crate::glob;
 use crate::pack::{AtomId, Late, LateTest};
 
 impl Engine<'_> {
@@ -87,6 +88,9 @@ impl Engine<'_> {
                 };
                 dfa.matches(value, reading)
             }),
+            LateTest::Pattern(pattern, fold) => {
+                any(&|value, joined| glob::matches(pattern, value, Reading { fold, joined }))
+            }
             LateTest::BeginsWith(other) => {
                 let (start, joined) = match event.term(other) {
                     Values::One(start) => (start, false),

@@ -1,7 +1,7 @@
 //! Atoms that are tested one by one, when a rule asks for them.
 
 use super::layout::{le_u16, le_u32};
-use super::{AtomId, BEGINS_WITH, LENGTH, NO_GUARD, Pack, REGEX};
+use super::{AtomId, BEGINS_WITH, LENGTH, NO_GUARD, PATTERN, Pack, REGEX};
 use crate::dfa::Dfa;
 use crate::field::Field;
 
@@ -23,6 +23,8 @@ pub(crate) enum LateTest<'a> {
     BeginsWith(Field),
     /// A regular expression.
     Regex(Dfa<'a>),
+    /// It matches a pattern; whether that ignores case.
+    Pattern(&'a [u8], bool),
 }
 
 impl<'a> Pack<'a> {
@@ -49,6 +51,7 @@ impl<'a> Pack<'a> {
                 let end = (first as usize).checked_add(second as usize)?;
                 LateTest::Regex(Dfa::new(self.dfas.get(first as usize..end)?)?)
             }
+            PATTERN => LateTest::Pattern(self.pattern(first)?, second != 0),
             _ => return None,
         };
         let guard = le_u16(record, 2);

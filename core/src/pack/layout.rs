@@ -125,6 +125,8 @@ pub const LENGTH: u8 = 0;
 pub const BEGINS_WITH: u8 = 1;
 /// See [`LENGTH`]: a regular expression, offset and length of its automaton.
 pub const REGEX: u8 = 2;
+/// See [`LENGTH`]: a pattern, as a glob's record has it, and whether the case of ASCII letters is ignored.
+pub const PATTERN: u8 = 3;
 /// In a step, instead of a field: its rules are looked at whatever holds.
 pub const ALWAYS: u8 = 0xFF;
 

@@ -262,19 +262,21 @@ impl<'a> Pack<'a> {
 
     pub(crate) fn glob(&self, index: u16) -> Option<Glob<'a>> {
         let record = self.globs.get(usize::from(index))?;
-        let pattern = le_u32(record, 0);
         let slot = le_u16(record, 6);
         Some(Glob {
-            pattern: self.string(
-                pattern >> GLOB_LEN_BITS,
-                pattern as u16 & MAX_GLOB_LEN as u16,
-            )?,
+            pattern: self.pattern(le_u32(record, 0))?,
             list: ListRef::short(le_u16(record, 4)),
             fold: slot & GLOB_FOLDS != 0,
             slot: slot & NO_SLOT,
             whole: slot & GLOB_WHOLE != 0,
             inside: slot & GLOB_INSIDE != 0,
         })
+    }
+
+    /// A pattern, by its length in the lower bits and its offset above them.
+    pub(super) fn pattern(&self, place: u32) -> Option<&'a [u8]> {
+        let len = place as u16 & MAX_GLOB_LEN as u16;
+        self.string(place >> GLOB_LEN_BITS, len)
     }
 
     /// Of a glob that is tried on what follows, the byte without which no value matches.

@@ -100,8 +100,12 @@ impl Pack<'_> {
                 .guard
                 .is_none_or(|guard| self.has_atom(late.field, guard));
             check(Section::Late, guarded)?;
-            if let LateTest::Regex(dfa) = late.test {
-                check(Section::Dfas, dfa.validate())?;
+            match late.test {
+                LateTest::Regex(dfa) => check(Section::Dfas, dfa.validate())?,
+                LateTest::Pattern(pattern, _) => {
+                    check(Section::Late, glob::validate(pattern).is_ok())?;
+                }
+                LateTest::Length(..) | LateTest::BeginsWith(_) => {}
             }
         }
         Ok(())
