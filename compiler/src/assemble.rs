@@ -78,6 +78,7 @@ struct Writer {
     lists: HashMap<Vec<u16>, u16>,
     strings: HashMap<Vec<u8>, u32>,
     dfas: HashMap<Vec<u8>, u32>,
+    purposes: HashMap<Vec<u8>, u16>,
     /// For each condition its first jump.
     conditions: HashMap<Vec<(u16, u16)>, u16>,
 }
@@ -368,6 +369,16 @@ impl Writer {
         }
         record.extend(first.to_le_bytes());
         record.extend(count.to_le_bytes());
+        record.push(kinds(rule, query));
+        record.extend(self.purpose(rule, stage, query)?.to_le_bytes());
+        debug_assert_eq!(record.len(), pack::RULE_LEN);
+        self.section(Section::Rules).extend(record);
+        Ok(())
+    }
+
+    /// What is to be done with the matches of a query: many have the same.
+    fn purpose(&mut self, rule: &Rule, stage: usize, query: &Query) -> Result<u16, TooLarge> {
+        let mut record = Vec::with_capacity(pack::PURPOSE_LEN);
         for seconds in [rule.lookback_s, rule.interval_s] {
             record.extend(seconds.to_le_bytes());
         }
@@ -386,16 +397,17 @@ impl Writer {
         }
         record.extend(keys);
         let (purpose, numbers) = purpose(rule, stage);
-        record.extend([
-            rule.severity as u8,
-            rule.risk_score,
-            kinds(rule, query),
-            purpose,
-        ]);
+        record.extend([rule.severity as u8, rule.risk_score, purpose]);
         record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
-        debug_assert_eq!(record.len(), pack::RULE_LEN);
-        self.section(Section::Rules).extend(record);
-        Ok(())
+        debug_assert_eq!(record.len(), pack::PURPOSE_LEN);
+        if let Some(&number) = self.purposes.get(&record) {
+            return Ok(number);
+        }
+        // There are no more of them than rules.
+        let number = self.count(Section::Purposes, pack::PURPOSE_LEN) as u16;
+        self.section(Section::Purposes).extend(&record);
+        self.purposes.insert(record, number);
+        Ok(number)
     }
 
     /// The first jump of a query's condition, and how many there are: equal conditions have the same.

@@ -230,8 +230,8 @@ fn errors_say_what_is_wrong() {
     let pack = varied();
     assert_eq!(Pack::parse(b"\x7fELF").unwrap_err(), Error::Magic);
     let mut later = pack.clone();
-    later[4] = 4;
-    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(4));
+    later[4] = 5;
+    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(5));
     let mut damaged = pack;
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(Pack::parse(&damaged).unwrap_err(), Error::Checksum);

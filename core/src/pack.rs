@@ -19,7 +19,8 @@ pub use layout::{
     ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS, GLOB_INSIDE,
     GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
     LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, NO_GUARD, NO_SLOT, NOT, OR,
-    RANGE_LEN, REGEX, RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, VERSION,
+    PURPOSE_LEN, RANGE_LEN, REGEX, RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN,
+    VERSION,
 };
 pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
@@ -107,6 +108,7 @@ impl core::error::Error for Error {}
 pub struct Pack<'a> {
     fields: &'a [[u8; FIELD_LEN]],
     rules: &'a [[u8; RULE_LEN]],
+    purposes: &'a [[u8; PURPOSE_LEN]],
     code: &'a [[u8; INSTRUCTION_LEN]],
     words: &'a [[u8; WORD]],
     globs: &'a [[u8; GLOB_LEN]],
@@ -170,6 +172,7 @@ impl<'a> Pack<'a> {
         let pack = Self {
             fields: sections[Section::Fields as usize].as_chunks().0,
             rules: sections[Section::Rules as usize].as_chunks().0,
+            purposes: sections[Section::Purposes as usize].as_chunks().0,
             code: sections[Section::Code as usize].as_chunks().0,
             words: sections[Section::Automata as usize].as_chunks().0,
             globs: sections[Section::Globs as usize].as_chunks().0,

@@ -5,7 +5,7 @@ use crate::automaton::WORD;
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Bytes before the first section.
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
@@ -16,7 +16,9 @@ pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
 pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 68;
+pub const RULE_LEN: usize = 43;
+/// See [`FIELD_LEN`].
+pub const PURPOSE_LEN: usize = 27;
 /// See [`FIELD_LEN`].
 pub const INSTRUCTION_LEN: usize = 4;
 /// See [`FIELD_LEN`].
@@ -40,6 +42,8 @@ pub enum Section {
     Fields,
     /// One record for each query: for a sequence as many as it has stages, one after the other.
     Rules,
+    /// What is to be done with matches, each way once.
+    Purposes,
     /// The rules' conditions: conditional jumps.
     Code,
     /// The words of all automata.
@@ -64,12 +68,13 @@ pub enum Section {
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// All of them, and how long their records are.
     pub(super) const ALL: [(Self, u8); Self::COUNT] = [
         (Self::Fields, FIELD_LEN as u8),
         (Self::Rules, RULE_LEN as u8),
+        (Self::Purposes, PURPOSE_LEN as u8),
         (Self::Code, INSTRUCTION_LEN as u8),
         (Self::Automata, WORD as u8),
         (Self::Globs, GLOB_LEN as u8),

@@ -211,7 +211,7 @@ impl<'a> Pack<'a> {
         let first = le_u16(record, 36);
         let code = self.code.get(usize::from(first)..)?;
         Some(Condition {
-            kinds: Kinds(record[54]),
+            kinds: Kinds(record[40]),
             first,
             code: code.get(..usize::from(le_u16(record, 38)))?,
         })

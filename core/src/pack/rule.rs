@@ -1,7 +1,7 @@
 //! What a pack says of one query: whose it is, and what is to be done with its matches.
 
 use super::layout::{le_u16, le_u32};
-use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, Pack, RULE_LEN, RuleIndex};
+use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RuleIndex};
 use crate::alert::Severity;
 use crate::field::Field;
 use crate::utf8;
@@ -117,8 +117,9 @@ impl<'a> Pack<'a> {
             *text = utf8(self.string(le_u32(place, 0), le_u16(place, 4))?)?;
         }
         let [id, name, author, attack, tags, references] = texts;
+        let handled = self.purposes.get(usize::from(le_u16(record, 41)))?;
         let mut fields = [None; MAX_TERM_FIELDS];
-        for (field, &number) in fields.iter_mut().zip(&record[48..]) {
+        for (field, &number) in fields.iter_mut().zip(&handled[8..12]) {
             if number == 0xFF {
                 break;
             }
@@ -132,20 +133,20 @@ impl<'a> Pack<'a> {
             tags,
             references,
             index,
-            lookback_ms: u64::from(le_u32(record, 40)) * 1000,
-            interval_ms: u64::from(le_u32(record, 44)) * 1000,
+            lookback_ms: u64::from(le_u32(handled, 0)) * 1000,
+            interval_ms: u64::from(le_u32(handled, 4)) * 1000,
             keys: TermFields { fields },
-            severity: *Severity::ALL.get(usize::from(record[52]))?,
-            risk_score: record[53],
-            kinds: Kinds(record[54]),
-            purpose: purpose(record)?,
+            severity: *Severity::ALL.get(usize::from(handled[12]))?,
+            risk_score: handled[13],
+            kinds: Kinds(record[40]),
+            purpose: purpose(handled)?,
         })
     }
 }
 
-fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
-    let (first, second, third) = (le_u32(record, 56), le_u32(record, 60), le_u32(record, 64));
-    Some(match record[55] {
+fn purpose(record: &[u8; PURPOSE_LEN]) -> Option<Purpose> {
+    let (first, second, third) = (le_u32(record, 15), le_u32(record, 19), le_u32(record, 23));
+    Some(match record[14] {
         QUERY => Purpose::Query,
         NEW_TERMS => Purpose::NewTerms {
             window_ms: u64::from(first) * 1000,
@@ -158,7 +159,7 @@ fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
             },
         },
         STAGE => {
-            let [number, of] = [record[56], record[57]];
+            let [number, of] = [record[15], record[16]];
             if number >= of || usize::from(of) > MAX_STAGES {
                 return None;
             }
