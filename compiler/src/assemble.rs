@@ -6,6 +6,7 @@ mod patterns;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use peewit_core::alert::RuleId;
 use peewit_core::automaton::{MAX_WORDS, PART};
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
@@ -351,14 +352,9 @@ impl Writer {
         let (first, count) = self.code(query, atoms)?;
         let mut record = Vec::with_capacity(pack::RULE_LEN);
         let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
-        for text in [
-            &rule.id,
-            &rule.name,
-            &rule.author,
-            &rule.attack,
-            &tags,
-            &references,
-        ] {
+        let id = id(&rule.id)?;
+        record.extend(self.string(&id).to_le_bytes());
+        for text in [&rule.name, &rule.author, &rule.attack, &tags, &references] {
             bounded(
                 "bytes in a rule's title, authors, techniques, tags or references",
                 text.len(),
@@ -521,6 +517,19 @@ impl Writer {
         Pack::parse(&bytes).map_err(|error| TooLarge(format!("the pack is not sound: {error}")))?;
         Ok(bytes)
     }
+}
+
+/// A rule's id as the strings have it.
+fn id(text: &str) -> Result<Vec<u8>, TooLarge> {
+    let (length, id) = match &RuleId::new(text) {
+        RuleId::Uuid(uuid) => (pack::UUID, uuid.to_vec()),
+        RuleId::Text(text) => {
+            let longest = usize::from(pack::UUID) - 1;
+            bounded("bytes in a rule's id", text.len(), longest)?;
+            (text.len() as u8, text.as_bytes().to_vec())
+        }
+    };
+    Ok([vec![length], id].concat())
 }
 
 /// The kinds of events that a query is looked at for.

@@ -5,7 +5,7 @@
 use peewit_compiler::expr::{Expr, Node, Test};
 use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_compiler::{assemble, elastic};
-use peewit_core::alert::Severity;
+use peewit_core::alert::{RuleId, Severity};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
@@ -112,7 +112,7 @@ fn purposes_and_texts_are_there_again() {
             of: 3,
             span_ms: 5_000_000_000,
         };
-        assert_eq!((rule.id, rule.purpose), ("r6", purpose));
+        assert_eq!((rule.id, rule.purpose), (RuleId::Text("r6"), purpose));
         assert_eq!(rule.tags, "Domain: Endpoint, OS: Linux");
         assert_eq!(
             rule.references,

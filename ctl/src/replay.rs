@@ -105,12 +105,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
             rules.push(rule)
         });
         if options.verdicts {
-            let ids: BTreeSet<&str> = rules
+            let ids: BTreeSet<String> = rules
                 .iter()
                 .filter_map(|&rule| pack.rule(rule))
                 // A stage that matches says nothing of its sequence yet.
                 .filter(|rule| !matches!(rule.purpose, Purpose::Stage { .. }))
-                .map(|rule| rule.id)
+                .map(|rule| rule.id.to_string())
                 .collect();
             let id = record.id(number);
             writeln!(

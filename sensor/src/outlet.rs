@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
-    Record, RuleId, RuleInfo, STAGES, Stage as Earlier,
+    Record, RuleInfo, STAGES, Stage as Earlier,
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
@@ -189,7 +189,9 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
-        if self.exceptions.except(held.id, subject) {
+        let mut room = [0; _];
+        let id = held.id.text(&mut room);
+        if self.exceptions.except(id, subject) {
             self.excepted += 1;
             return 0;
         }
@@ -202,12 +204,12 @@ impl Outlet {
         {
             engine.values(field, subject, MAX_VALUES, |value| {
                 // There is room for as many.
-                let _ = different.push(fingerprint(&self.key, held.id.as_bytes(), &[value]));
+                let _ = different.push(fingerprint(&self.key, id, &[value]));
             });
         }
         let mut raised = 0;
         let mut found = |values: &[&[u8]]| {
-            let key = fingerprint(&self.key, held.id.as_bytes(), values);
+            let key = fingerprint(&self.key, id, values);
             let (mut terms, mut stages) = (&[][..], heapless::Vec::new());
             let raise = match held.purpose {
                 Purpose::Query => true,
@@ -248,7 +250,7 @@ impl Outlet {
                 let alert = describe(&held, subject, lineage, beside, found);
                 let sent = self.send(&held, &alert);
                 if let Purpose::NewTerms { .. } = held.purpose {
-                    self.keep(key, held.id.as_bytes(), values, sent);
+                    self.keep(key, id, values, sent);
                 }
                 raised += 1;
             } else {
@@ -480,7 +482,7 @@ fn describe<'a>(
     };
     let mut alert = Alert {
         sequence: found.sequence,
-        rule: RuleId::new(rule.id),
+        rule: rule.id,
         severity: rule.severity,
         risk_score: rule.risk_score,
         terms: heapless::Vec::new(),
@@ -552,7 +554,7 @@ pub fn args_len(args: Option<&[u8]>) -> u32 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use peewit_core::alert::{Action, Severity};
+    use peewit_core::alert::{Action, RuleId, Severity};
 
     #[test]
     fn an_argument_that_was_cut_is_not_what_matched() {

@@ -40,7 +40,7 @@ impl<'a> RuleInfo<'a> {
     /// What a pack says of it.
     pub fn of(rule: &pack::Rule<'a>) -> Self {
         Self {
-            id: RuleId::new(rule.id),
+            id: rule.id,
             severity: rule.severity,
             name: rule.name,
             author: rule.author,

@@ -16,7 +16,7 @@ pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
 pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 43;
+pub const RULE_LEN: usize = 41;
 /// See [`FIELD_LEN`].
 pub const PURPOSE_LEN: usize = 27;
 /// See [`FIELD_LEN`].
@@ -130,6 +130,8 @@ pub const LENGTH: u8 = 0;
 pub const BEGINS_WITH: u8 = 1;
 /// See [`LENGTH`]: a regular expression, offset and length of its automaton.
 pub const REGEX: u8 = 2;
+/// In front of an id, instead of its length: it is a UUID, 16 bytes.
+pub const UUID: u8 = 0xFF;
 /// In a step, instead of a field: its rules are looked at whatever holds.
 pub const ALWAYS: u8 = 0xFF;
 

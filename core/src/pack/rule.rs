@@ -1,8 +1,8 @@
 //! What a pack says of one query: whose it is, and what is to be done with its matches.
 
 use super::layout::{le_u16, le_u32};
-use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RuleIndex};
-use crate::alert::Severity;
+use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RuleIndex, UUID};
+use crate::alert::{RuleId, Severity};
 use crate::field::Field;
 use crate::utf8;
 
@@ -10,7 +10,7 @@ use crate::utf8;
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
     /// The rule's id, a UUID in most collections.
-    pub id: &'a str,
+    pub id: RuleId<'a>,
     /// Its title.
     pub name: &'a str,
     /// Its authors, separated by `, `.
@@ -112,12 +112,12 @@ impl<'a> Pack<'a> {
     #[inline(never)]
     pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
         let record = self.rules.get(usize::from(index))?;
-        let mut texts = [""; 6];
-        for (text, place) in texts.iter_mut().zip(record.as_chunks::<6>().0) {
+        let mut texts = [""; 5];
+        for (text, place) in texts.iter_mut().zip(record[4..34].as_chunks::<6>().0) {
             *text = utf8(self.string(le_u32(place, 0), le_u16(place, 4))?)?;
         }
-        let [id, name, author, attack, tags, references] = texts;
-        let handled = self.purposes.get(usize::from(le_u16(record, 41)))?;
+        let [name, author, attack, tags, references] = texts;
+        let handled = self.purposes.get(usize::from(le_u16(record, 39)))?;
         let mut fields = [None; MAX_TERM_FIELDS];
         for (field, &number) in fields.iter_mut().zip(&handled[8..12]) {
             if number == 0xFF {
@@ -126,7 +126,7 @@ impl<'a> Pack<'a> {
             *field = Some(Field::from_number(number)?);
         }
         Some(Rule {
-            id,
+            id: self.id(le_u32(record, 0))?,
             name,
             author,
             attack,
@@ -138,8 +138,17 @@ impl<'a> Pack<'a> {
             keys: TermFields { fields },
             severity: *Severity::ALL.get(usize::from(handled[12]))?,
             risk_score: handled[13],
-            kinds: Kinds(record[40]),
+            kinds: Kinds(record[38]),
             purpose: purpose(handled)?,
+        })
+    }
+
+    /// The id at a place of the strings.
+    fn id(&self, at: u32) -> Option<RuleId<'a>> {
+        let (&length, rest) = self.strings.get(at as usize..)?.split_first()?;
+        Some(match length {
+            UUID => RuleId::Uuid(*rest.first_chunk()?),
+            _ => RuleId::Text(utf8(rest.get(..usize::from(length))?)?),
         })
     }
 }
