@@ -23,6 +23,7 @@ use crate::dfa;
 use crate::expr::{Test, Token, encode};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
+use crate::texts;
 use crate::typical;
 
 /// Why rules do not fit into a pack together.
@@ -333,10 +334,14 @@ impl Writer {
     }
 
     fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
-        for rule in rules {
+        let texts: Vec<Vec<u8>> = rules.iter().map(texts).collect::<Result<_, _>>()?;
+        let coded = texts::code(texts.iter().map(Vec::as_slice));
+        self.section(Section::Pairs)
+            .extend(coded.pairs.as_flattened());
+        for (rule, texts) in rules.iter().zip(&coded.texts) {
             bounded("stages of a sequence", rule.queries.len(), MAX_STAGES)?;
             for (stage, query) in rule.queries.iter().enumerate() {
-                self.rule(rule, stage, query, atoms)?;
+                self.rule(rule, stage, query, texts, atoms)?;
             }
         }
         Ok(())
@@ -347,25 +352,19 @@ impl Writer {
         rule: &Rule,
         stage: usize,
         query: &Query,
+        texts: &[u8],
         atoms: &Atoms,
     ) -> Result<(), TooLarge> {
         let (first, count) = self.code(query, atoms)?;
         let mut record = Vec::with_capacity(pack::RULE_LEN);
-        let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
-        let id = id(&rule.id)?;
-        record.extend(self.string(&id).to_le_bytes());
-        for text in [&rule.name, &rule.author, &rule.attack, &tags, &references] {
-            bounded(
-                "bytes in a rule's title, authors, techniques, tags or references",
-                text.len(),
-                usize::from(u16::MAX),
-            )?;
-            record.extend(self.string(text.as_bytes()).to_le_bytes());
-            record.extend((text.len() as u16).to_le_bytes());
-        }
+        let about = [id(&rule.id)?, texts.to_vec()].concat();
+        let about = self.string(&about);
+        let most = (1 << pack::ABOUT_BITS) - 1;
+        bounded("bytes of strings", about as usize, most)?;
+        let kinds = u32::from(kinds(rule, query));
+        record.extend((about | kinds << pack::ABOUT_BITS).to_le_bytes());
         record.extend(first.to_le_bytes());
         record.extend(count.to_le_bytes());
-        record.push(kinds(rule, query));
         record.extend(self.purpose(rule, stage, query)?.to_le_bytes());
         debug_assert_eq!(record.len(), pack::RULE_LEN);
         self.section(Section::Rules).extend(record);
@@ -530,6 +529,35 @@ fn id(text: &str) -> Result<Vec<u8>, TooLarge> {
         }
     };
     Ok([vec![length], id].concat())
+}
+
+/// A rule's texts, a zero behind each. Of references and tags, those are left out for which there is no room.
+fn texts(rule: &Rule) -> Result<Vec<u8>, TooLarge> {
+    let (mut tags, mut references) = (&rule.tags[..], &rule.references[..]);
+    loop {
+        let texts = [
+            rule.name.clone(),
+            rule.author.clone(),
+            rule.attack.clone(),
+            tags.join(", "),
+            references.join(" "),
+        ];
+        // A zero in a text would be its end.
+        let texts = texts.map(|text| text.replace('\0', " ") + "\0").concat();
+        let last = if references.is_empty() {
+            &mut tags
+        } else {
+            &mut references
+        };
+        match last.split_last() {
+            Some((_, rest)) if texts.len() > pack::MAX_TEXTS => *last = rest,
+            _ => {
+                let what = "bytes in a rule's title, authors and techniques";
+                bounded(what, texts.len(), pack::MAX_TEXTS)?;
+                return Ok(texts.into_bytes());
+            }
+        }
+    }
 }
 
 /// The kinds of events that a query is looked at for.

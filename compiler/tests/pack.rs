@@ -9,7 +9,7 @@ use peewit_core::alert::{RuleId, Severity};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
-use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, Purpose, checksum};
+use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, MAX_TEXTS, Pack, Purpose, Texts, checksum};
 use peewit_core::packed::Packer;
 use proptest::prelude::*;
 
@@ -113,11 +113,15 @@ fn purposes_and_texts_are_there_again() {
             span_ms: 5_000_000_000,
         };
         assert_eq!((rule.id, rule.purpose), (RuleId::Text("r6"), purpose));
-        assert_eq!(rule.tags, "Domain: Endpoint, OS: Linux");
-        assert_eq!(
-            rule.references,
-            "https://example.org/a https://example.org/b"
-        );
+        let mut room = [0; MAX_TEXTS];
+        let texts = Texts {
+            name: "A sequence",
+            author: "one, two",
+            attack: "T1059",
+            tags: "Domain: Endpoint, OS: Linux",
+            references: "https://example.org/a https://example.org/b",
+        };
+        assert_eq!(pack.texts(rule.index, &mut room), Some(texts));
         let keys: Vec<Field> = rule.keys.iter().collect();
         assert_eq!(keys, [Field::HostId, Field::ProcessEntityId]);
     }

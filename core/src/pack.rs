@@ -11,19 +11,21 @@ mod late;
 mod layout;
 mod records;
 mod rule;
+mod texts;
 mod validate;
 
 pub(crate) use late::{Late, LateTest};
 use layout::le_u32;
 pub use layout::{
-    ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS, GLOB_INSIDE,
-    GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
-    LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, NO_GUARD, NO_SLOT, NOT, OR,
-    PURPOSE_LEN, RANGE_LEN, REGEX, RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN,
-    UUID, VERSION,
+    ABOUT_BITS, ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS,
+    GLOB_INSIDE, GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN,
+    ITEM_LEN, LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, MAX_TEXTS,
+    NESTING, NO_GUARD, NO_SLOT, NOT, OR, PAIR_LEN, PURPOSE_LEN, RANGE_LEN, REGEX, RULE_LEN, SINGLE,
+    SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, UUID, VERSION,
 };
 pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
+pub use texts::Texts;
 
 use crate::automaton::WORD;
 use crate::crc::crc32;
@@ -118,6 +120,7 @@ pub struct Pack<'a> {
     steps: &'a [[u8; STEP_LEN]],
     triggers: &'a [[u8; TRIGGER_LEN]],
     lists: &'a [[u8; ITEM_LEN]],
+    pairs: &'a [[u8; PAIR_LEN]],
     strings: &'a [u8],
     build: u32,
     checksum: u32,
@@ -182,6 +185,7 @@ impl<'a> Pack<'a> {
             steps: sections[Section::Steps as usize].as_chunks().0,
             triggers: sections[Section::Triggers as usize].as_chunks().0,
             lists: sections[Section::Lists as usize].as_chunks().0,
+            pairs: sections[Section::Pairs as usize].as_chunks().0,
             strings: sections[Section::Strings as usize],
             build: le_u32(header, 16),
             checksum: checksum_found,

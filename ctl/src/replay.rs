@@ -15,7 +15,7 @@ use peewit_core::alert::RuleInfo;
 use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::field::Field;
-use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
+use peewit_core::pack::{Kinds, MAX_TEXTS, Pack, Purpose, RuleIndex};
 
 use crate::error::Error;
 use crate::explain::explain;
@@ -241,6 +241,8 @@ fn alert(
     let mut evaluation = Evaluation::new();
     let args: Vec<&[u8]> = record.strings(Field::ProcessArgs);
     let matched_arg = engine.matched_arg(&mut evaluation, &rule, args.into_iter());
+    let mut room = [0; MAX_TEXTS];
+    let about = RuleInfo::of(&engine.pack(), &rule, &mut room);
     let block = record.block(Field::ProcessArgs);
     for (tuple, events) in &alerts {
         let ids = events.iter().map(|&event| {
@@ -260,7 +262,7 @@ fn alert(
                 event_id: &record.id(found.number),
                 sequence: &ids,
             }),
-            Some(&RuleInfo::of(&rule)),
+            about.as_ref(),
         );
         output.extend(line.bytes());
         output.push(b'\n');

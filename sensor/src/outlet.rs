@@ -8,9 +8,9 @@ use peewit_core::alert::{
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
-use peewit_core::frame::{self, MAX_FRAME};
+use peewit_core::frame::{self, MAX_FRAME, MAX_RULE_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
-use peewit_core::pack::{self, Purpose, RuleIndex};
+use peewit_core::pack::{self, MAX_TEXTS, Pack, Purpose, RuleIndex};
 use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::store::{self, Term, encode};
 use peewit_core::terms::{Key, Terms, fingerprint};
@@ -248,7 +248,7 @@ impl Outlet {
                     flags: self.marks(&held.purpose),
                 };
                 let alert = describe(&held, subject, lineage, beside, found);
-                let sent = self.send(&held, &alert);
+                let sent = self.send(&engine.pack(), &held, &alert);
                 if let Purpose::NewTerms { .. } = held.purpose {
                     self.keep(key, id, values, sent);
                 }
@@ -379,18 +379,26 @@ impl Outlet {
     }
 
     #[inline(never)]
-    fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) -> bool {
+    fn send(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>, alert: &Record<'_>) -> bool {
         // A new file is to say itself what its alerts are about.
         if BEGUN.swap(false, Ordering::Relaxed) {
             self.told = Rules::NONE;
         }
         // If there is no room for it, it goes in front of the next one.
-        if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
+        if !self.told.contains(rule.index) && self.tell_rule(pack, rule) {
             self.told.insert(rule.index);
         }
         let sent = self.push(alert);
         self.alerts_lost += u64::from(!sent);
         sent
+    }
+
+    /// Says what the alerts of a rule are about. Gives whether there was room for it.
+    fn tell_rule(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>) -> bool {
+        const { assert!(MAX_RULE_FRAME + MAX_TEXTS <= MAX_FRAME) };
+        let (frame, room) = self.frame.split_at_mut(MAX_RULE_FRAME);
+        RuleInfo::of(pack, rule, room)
+            .is_some_and(|rule| push(&Record::Rule(rule), frame, &mut self.alerts))
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.

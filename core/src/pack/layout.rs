@@ -16,7 +16,7 @@ pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
 pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 41;
+pub const RULE_LEN: usize = 10;
 /// See [`FIELD_LEN`].
 pub const PURPOSE_LEN: usize = 27;
 /// See [`FIELD_LEN`].
@@ -31,6 +31,8 @@ pub const STEP_LEN: usize = 4;
 pub const TRIGGER_LEN: usize = 10;
 /// See [`FIELD_LEN`].
 pub const LATE_LEN: usize = 12;
+/// See [`FIELD_LEN`].
+pub const PAIR_LEN: usize = 3;
 /// Length of a list's element, an index or an atom.
 pub const ITEM_LEN: usize = 2;
 
@@ -62,13 +64,15 @@ pub enum Section {
     Triggers,
     /// Lists: a count, then so many items.
     Lists,
-    /// Text and patterns.
+    /// What texts have in common.
+    Pairs,
+    /// Patterns, and what is to be said of rules.
     Strings,
 }
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// All of them, and how long their records are.
     pub(super) const ALL: [(Self, u8); Self::COUNT] = [
@@ -84,6 +88,7 @@ impl Section {
         (Self::Steps, STEP_LEN as u8),
         (Self::Triggers, TRIGGER_LEN as u8),
         (Self::Lists, ITEM_LEN as u8),
+        (Self::Pairs, PAIR_LEN as u8),
         (Self::Strings, 1),
     ];
 }
@@ -130,6 +135,12 @@ pub const LENGTH: u8 = 0;
 pub const BEGINS_WITH: u8 = 1;
 /// See [`LENGTH`]: a regular expression, offset and length of its automaton.
 pub const REGEX: u8 = 2;
+/// In a rule's record, the bits of the offset of what is to be said of it; the kinds of events stand above them.
+pub const ABOUT_BITS: u32 = 24;
+/// Most bytes of a rule's texts, with a zero behind each.
+pub const MAX_TEXTS: usize = 2048;
+/// Most symbols of a text that wait until one before them is written out.
+pub const NESTING: usize = 24;
 /// In front of an id, instead of its length: it is a UUID, 16 bytes.
 pub const UUID: u8 = 0xFF;
 /// In a step, instead of a field: its rules are looked at whatever holds.

@@ -1,7 +1,9 @@
 //! What a pack says of one query: whose it is, and what is to be done with its matches.
 
 use super::layout::{le_u16, le_u32};
-use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RuleIndex, UUID};
+use super::{
+    ABOUT_BITS, Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RULE_LEN, RuleIndex, UUID,
+};
 use crate::alert::{RuleId, Severity};
 use crate::field::Field;
 use crate::utf8;
@@ -11,16 +13,6 @@ use crate::utf8;
 pub struct Rule<'a> {
     /// The rule's id, a UUID in most collections.
     pub id: RuleId<'a>,
-    /// Its title.
-    pub name: &'a str,
-    /// Its authors, separated by `, `.
-    pub author: &'a str,
-    /// ATT&CK tactics, techniques and subtechniques, separated by a space.
-    pub attack: &'a str,
-    /// Its tags, separated by `, `.
-    pub tags: &'a str,
-    /// URLs to read on, separated by a space.
-    pub references: &'a str,
     /// How severe a match is.
     pub severity: Severity,
     /// 0 to 100.
@@ -112,12 +104,7 @@ impl<'a> Pack<'a> {
     #[inline(never)]
     pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
         let record = self.rules.get(usize::from(index))?;
-        let mut texts = [""; 5];
-        for (text, place) in texts.iter_mut().zip(record[4..34].as_chunks::<6>().0) {
-            *text = utf8(self.string(le_u32(place, 0), le_u16(place, 4))?)?;
-        }
-        let [name, author, attack, tags, references] = texts;
-        let handled = self.purposes.get(usize::from(le_u16(record, 39)))?;
+        let handled = self.purposes.get(usize::from(le_u16(record, 8)))?;
         let mut fields = [None; MAX_TERM_FIELDS];
         for (field, &number) in fields.iter_mut().zip(&handled[8..12]) {
             if number == 0xFF {
@@ -126,30 +113,28 @@ impl<'a> Pack<'a> {
             *field = Some(Field::from_number(number)?);
         }
         Some(Rule {
-            id: self.id(le_u32(record, 0))?,
-            name,
-            author,
-            attack,
-            tags,
-            references,
+            id: self.about(record)?.0,
             index,
             lookback_ms: u64::from(le_u32(handled, 0)) * 1000,
             interval_ms: u64::from(le_u32(handled, 4)) * 1000,
             keys: TermFields { fields },
             severity: *Severity::ALL.get(usize::from(handled[12]))?,
             risk_score: handled[13],
-            kinds: Kinds(record[38]),
+            kinds: Kinds(record[3]),
             purpose: purpose(handled)?,
         })
     }
 
-    /// The id at a place of the strings.
-    fn id(&self, at: u32) -> Option<RuleId<'a>> {
+    /// What the strings say of a rule: its id, and its coded texts.
+    pub(super) fn about(&self, record: &[u8; RULE_LEN]) -> Option<(RuleId<'a>, &'a [u8])> {
+        let at = le_u32(record, 0) & ((1 << ABOUT_BITS) - 1);
         let (&length, rest) = self.strings.get(at as usize..)?.split_first()?;
-        Some(match length {
-            UUID => RuleId::Uuid(*rest.first_chunk()?),
-            _ => RuleId::Text(utf8(rest.get(..usize::from(length))?)?),
-        })
+        if length == UUID {
+            let (uuid, rest) = rest.split_first_chunk()?;
+            return Some((RuleId::Uuid(*uuid), rest));
+        }
+        let (id, rest) = rest.split_at_checked(usize::from(length))?;
+        Some((RuleId::Text(utf8(id)?), rest))
     }
 }
 

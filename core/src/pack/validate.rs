@@ -2,7 +2,7 @@
 
 use super::{
     Error, FAIL, GLOB, LateTest, ListRef, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
-    NO_SLOT, Pack, Purpose, Section,
+    MAX_TEXTS, NO_SLOT, Pack, Purpose, Section,
 };
 use crate::alert::RuleId;
 use crate::automaton::MAX_WORDS;
@@ -134,6 +134,9 @@ impl Pack<'_> {
         let Some(rule) = self.rule(index) else {
             return false;
         };
+        if self.texts(index, &mut [0; MAX_TEXTS]).is_none() {
+            return false;
+        }
         let Purpose::Stage { number, of, .. } = rule.purpose else {
             return true;
         };
