@@ -338,10 +338,11 @@ impl Writer {
         let coded = texts::code(texts.iter().map(Vec::as_slice));
         self.section(Section::Pairs)
             .extend(coded.pairs.as_flattened());
-        for (rule, texts) in rules.iter().zip(&coded.texts) {
+        for ((rule, texts), coded) in rules.iter().zip(&texts).zip(&coded.texts) {
+            let texts = [varint(texts.len()), coded.clone()].concat();
             bounded("stages of a sequence", rule.queries.len(), MAX_STAGES)?;
             for (stage, query) in rule.queries.iter().enumerate() {
-                self.rule(rule, stage, query, texts, atoms)?;
+                self.rule(rule, stage, query, &texts, atoms)?;
             }
         }
         Ok(())
@@ -392,7 +393,7 @@ impl Writer {
         }
         record.extend(keys);
         let (purpose, numbers) = purpose(rule, stage);
-        record.extend([rule.severity as u8, rule.risk_score, purpose]);
+        record.extend([rule.severity as u8, rule.risk_score, purpose, 0]);
         record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
         debug_assert_eq!(record.len(), pack::PURPOSE_LEN);
         if let Some(&number) = self.purposes.get(&record) {
@@ -520,18 +521,24 @@ impl Writer {
 
 /// A rule's id as the strings have it.
 fn id(text: &str) -> Result<Vec<u8>, TooLarge> {
-    let (length, id) = match &RuleId::new(text) {
-        RuleId::Uuid(uuid) => (pack::UUID, uuid.to_vec()),
+    match RuleId::new(text) {
+        RuleId::Uuid(uuid) => Ok([&[0], &uuid[..]].concat()),
         RuleId::Text(text) => {
-            let longest = usize::from(pack::UUID) - 1;
-            bounded("bytes in a rule's id", text.len(), longest)?;
-            (text.len() as u8, text.as_bytes().to_vec())
+            bounded("bytes in a rule's id", text.len(), pack::MAX_TEXTS)?;
+            Ok([vec![1], varint(text.len()), text.into()].concat())
         }
-    };
-    Ok([vec![length], id].concat())
+    }
 }
 
-/// A rule's texts, a zero behind each. Of references and tags, those are left out for which there is no room.
+/// A length in front of what is so long, 7 bits a byte.
+fn varint(length: usize) -> Vec<u8> {
+    match length {
+        0..0x80 => vec![length as u8],
+        _ => [vec![length as u8 | 0x80], varint(length >> 7)].concat(),
+    }
+}
+
+/// A rule's texts, behind the length of each. Of references and tags, those are left out for which there is no room.
 fn texts(rule: &Rule) -> Result<Vec<u8>, TooLarge> {
     let (mut tags, mut references) = (&rule.tags[..], &rule.references[..]);
     loop {
@@ -542,8 +549,9 @@ fn texts(rule: &Rule) -> Result<Vec<u8>, TooLarge> {
             tags.join(", "),
             references.join(" "),
         ];
-        // A zero in a text would be its end.
-        let texts = texts.map(|text| text.replace('\0', " ") + "\0").concat();
+        let texts = texts
+            .map(|text| [varint(text.len()), text.into()].concat())
+            .concat();
         let last = if references.is_empty() {
             &mut tags
         } else {
@@ -554,7 +562,7 @@ fn texts(rule: &Rule) -> Result<Vec<u8>, TooLarge> {
             _ => {
                 let what = "bytes in a rule's title, authors and techniques";
                 bounded(what, texts.len(), pack::MAX_TEXTS)?;
-                return Ok(texts.into_bytes());
+                return Ok(texts);
             }
         }
     }

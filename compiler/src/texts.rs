@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use peewit_core::pack::{NESTING, PAIR_LEN};
 
-/// The first symbol that is a pair; those below are bytes. There are 12 bits for a symbol.
+/// The first symbol that is a pair; those below are bytes. A text has 12 bits for a symbol.
 const PAIRS: u16 = 256;
 const SYMBOLS: u16 = 1 << 12;
 /// How many pairs have a symbol of one byte.
@@ -178,12 +178,9 @@ fn number(texts: &[Vec<u16>], pairs: &[Pair]) -> Coded {
     }
     let number = |symbol: u16| numbers[usize::from(symbol)];
     let record = |&symbol: &u16| {
-        let [first, second] = pairs[usize::from(symbol - PAIRS)].map(number);
-        [
-            first as u8,
-            (first >> 8 | second << 4) as u8,
-            (second >> 4) as u8,
-        ]
+        let [first, second] =
+            pairs[usize::from(symbol - PAIRS)].map(|part| number(part).to_le_bytes());
+        [first[0], first[1], second[0], second[1]]
     };
     let written = |text: &Vec<u16>| {
         let symbols = text.iter().map(|&symbol| number(symbol));

@@ -5,11 +5,11 @@
 use peewit_compiler::expr::{Expr, Node, Test};
 use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_compiler::{assemble, elastic};
-use peewit_core::alert::{RuleId, Severity};
+use peewit_core::alert::{RuleId, RuleInfo, Severity};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
-use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, MAX_TEXTS, Pack, Purpose, Texts, checksum};
+use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, MAX_TEXTS, Pack, Purpose, checksum};
 use peewit_core::packed::Packer;
 use proptest::prelude::*;
 
@@ -114,14 +114,16 @@ fn purposes_and_texts_are_there_again() {
         };
         assert_eq!((rule.id, rule.purpose), (RuleId::Text("r6"), purpose));
         let mut room = [0; MAX_TEXTS];
-        let texts = Texts {
+        let info = RuleInfo {
+            id: RuleId::Text("r6"),
+            severity: Severity::High,
             name: "A sequence",
             author: "one, two",
             attack: "T1059",
             tags: "Domain: Endpoint, OS: Linux",
             references: "https://example.org/a https://example.org/b",
         };
-        assert_eq!(pack.texts(rule.index, &mut room), Some(texts));
+        assert_eq!(pack.info(rule, &mut room), Some(info));
         let keys: Vec<Field> = rule.keys.iter().collect();
         assert_eq!(keys, [Field::HostId, Field::ProcessEntityId]);
     }

@@ -21,11 +21,10 @@ pub use layout::{
     GLOB_INSIDE, GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN,
     ITEM_LEN, LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, MAX_TEXTS,
     NESTING, NO_GUARD, NO_SLOT, NOT, OR, PAIR_LEN, PURPOSE_LEN, RANGE_LEN, REGEX, RULE_LEN, SINGLE,
-    SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, UUID, VERSION,
+    SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
 pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
-pub use texts::Texts;
 
 use crate::automaton::WORD;
 use crate::crc::crc32;

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use peewit_compiler::source::Sources;
-use peewit_core::alert::RuleInfo;
 use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::field::Field;
@@ -242,7 +241,8 @@ fn alert(
     let args: Vec<&[u8]> = record.strings(Field::ProcessArgs);
     let matched_arg = engine.matched_arg(&mut evaluation, &rule, args.into_iter());
     let mut room = [0; MAX_TEXTS];
-    let about = RuleInfo::of(&engine.pack(), &rule, &mut room);
+    let pack = engine.pack();
+    let about = pack.info(&rule, &mut room);
     let block = record.block(Field::ProcessArgs);
     for (tuple, events) in &alerts {
         let ids = events.iter().map(|&event| {

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
-    Record, RuleInfo, STAGES, Stage as Earlier,
+    Record, STAGES, Stage as Earlier,
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
@@ -397,7 +397,7 @@ impl Outlet {
     fn tell_rule(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>) -> bool {
         const { assert!(MAX_RULE_FRAME + MAX_TEXTS <= MAX_FRAME) };
         let (frame, room) = self.frame.split_at_mut(MAX_RULE_FRAME);
-        RuleInfo::of(pack, rule, room)
+        pack.info(rule, room)
             .is_some_and(|rule| push(&Record::Rule(rule), frame, &mut self.alerts))
     }
 

@@ -236,5 +236,5 @@ pub fn rule_of<'p>(
     room: &'p mut [u8; MAX_TEXTS],
 ) -> Option<RuleInfo<'p>> {
     let rule = pack.rules().find(|rule| rule.id == alert.rule)?;
-    RuleInfo::of(pack, &rule, room)
+    pack.info(&rule, room)
 }

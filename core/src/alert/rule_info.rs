@@ -1,7 +1,6 @@
 //! What a stream says of a rule.
 
 use super::{RuleId, Severity};
-use crate::pack::{Pack, Rule};
 
 /// A rule of which alerts follow: written once after each start, in front of its first alert, so that whoever has only
 /// the stream can show the rule's name, and its author, as Sigma's licence asks for. Texts are cut to the limits named
@@ -35,20 +34,3 @@ pub const ATTACK_LIMIT: usize = 64;
 pub const TAGS_LIMIT: usize = 128;
 /// Longest copy of a rule's references.
 pub const REFERENCES_LIMIT: usize = 256;
-
-impl<'a> RuleInfo<'a> {
-    /// What a pack says of it; its texts are written into `room`, where [`MAX_TEXTS`](crate::pack::MAX_TEXTS) bytes are enough.
-    #[inline(never)]
-    pub fn of(pack: &Pack<'a>, rule: &Rule<'a>, room: &'a mut [u8]) -> Option<Self> {
-        let texts = pack.texts(rule.index, room)?;
-        Some(Self {
-            id: rule.id,
-            severity: rule.severity,
-            name: texts.name,
-            author: texts.author,
-            attack: texts.attack,
-            tags: texts.tags,
-            references: texts.references,
-        })
-    }
-}

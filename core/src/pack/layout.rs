@@ -18,7 +18,7 @@ pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
 pub const RULE_LEN: usize = 10;
 /// See [`FIELD_LEN`].
-pub const PURPOSE_LEN: usize = 27;
+pub const PURPOSE_LEN: usize = 28;
 /// See [`FIELD_LEN`].
 pub const INSTRUCTION_LEN: usize = 4;
 /// See [`FIELD_LEN`].
@@ -32,7 +32,7 @@ pub const TRIGGER_LEN: usize = 10;
 /// See [`FIELD_LEN`].
 pub const LATE_LEN: usize = 12;
 /// See [`FIELD_LEN`].
-pub const PAIR_LEN: usize = 3;
+pub const PAIR_LEN: usize = 4;
 /// Length of a list's element, an index or an atom.
 pub const ITEM_LEN: usize = 2;
 
@@ -137,12 +137,10 @@ pub const BEGINS_WITH: u8 = 1;
 pub const REGEX: u8 = 2;
 /// In a rule's record, the bits of the offset of what is to be said of it; the kinds of events stand above them.
 pub const ABOUT_BITS: u32 = 24;
-/// Most bytes of a rule's texts, with a zero behind each.
+/// Most bytes of a rule's texts, with their lengths.
 pub const MAX_TEXTS: usize = 2048;
 /// Most symbols of a text that wait until one before them is written out.
 pub const NESTING: usize = 24;
-/// In front of an id, instead of its length: it is a UUID, 16 bytes.
-pub const UUID: u8 = 0xFF;
 /// In a step, instead of a field: its rules are looked at whatever holds.
 pub const ALWAYS: u8 = 0xFF;
 

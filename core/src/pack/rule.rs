@@ -2,11 +2,12 @@
 
 use super::layout::{le_u16, le_u32};
 use super::{
-    ABOUT_BITS, Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RULE_LEN, RuleIndex, UUID,
+    ABOUT_BITS, Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RULE_LEN, RuleIndex,
 };
+use crate::alert::wire::fields::Fields;
+use crate::alert::wire::rule::take_id;
 use crate::alert::{RuleId, Severity};
 use crate::field::Field;
-use crate::utf8;
 
 /// One query of a pack: a rule, or a stage of one that is a sequence.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +106,8 @@ impl<'a> Pack<'a> {
     pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
         let record = self.rules.get(usize::from(index))?;
         let handled = self.purposes.get(usize::from(le_u16(record, 8)))?;
+        let mut about = self.about(record);
+        let id = take_id(&mut about);
         let mut fields = [None; MAX_TERM_FIELDS];
         for (field, &number) in fields.iter_mut().zip(&handled[8..12]) {
             if number == 0xFF {
@@ -112,8 +115,11 @@ impl<'a> Pack<'a> {
             }
             *field = Some(Field::from_number(number)?);
         }
+        if about.failed {
+            return None;
+        }
         Some(Rule {
-            id: self.about(record)?.0,
+            id,
             index,
             lookback_ms: u64::from(le_u32(handled, 0)) * 1000,
             interval_ms: u64::from(le_u32(handled, 4)) * 1000,
@@ -125,21 +131,15 @@ impl<'a> Pack<'a> {
         })
     }
 
-    /// What the strings say of a rule: its id, and its coded texts.
-    pub(super) fn about(&self, record: &[u8; RULE_LEN]) -> Option<(RuleId<'a>, &'a [u8])> {
+    /// What the strings say of a rule: its id comes first.
+    pub(super) fn about(&self, record: &[u8; RULE_LEN]) -> Fields<'a> {
         let at = le_u32(record, 0) & ((1 << ABOUT_BITS) - 1);
-        let (&length, rest) = self.strings.get(at as usize..)?.split_first()?;
-        if length == UUID {
-            let (uuid, rest) = rest.split_first_chunk()?;
-            return Some((RuleId::Uuid(*uuid), rest));
-        }
-        let (id, rest) = rest.split_at_checked(usize::from(length))?;
-        Some((RuleId::Text(utf8(id)?), rest))
+        Fields::new(self.strings.get(at as usize..).unwrap_or(&[]))
     }
 }
 
 fn purpose(record: &[u8; PURPOSE_LEN]) -> Option<Purpose> {
-    let (first, second, third) = (le_u32(record, 15), le_u32(record, 19), le_u32(record, 23));
+    let (first, second, third) = (le_u32(record, 16), le_u32(record, 20), le_u32(record, 24));
     Some(match record[14] {
         QUERY => Purpose::Query,
         NEW_TERMS => Purpose::NewTerms {
@@ -153,7 +153,7 @@ fn purpose(record: &[u8; PURPOSE_LEN]) -> Option<Purpose> {
             },
         },
         STAGE => {
-            let [number, of] = [record[15], record[16]];
+            let [number, of] = [record[16], record[17]];
             if number >= of || usize::from(of) > MAX_STAGES {
                 return None;
             }

@@ -134,7 +134,7 @@ impl Pack<'_> {
         let Some(rule) = self.rule(index) else {
             return false;
         };
-        if self.texts(index, &mut [0; MAX_TEXTS]).is_none() {
+        if self.info(&rule, &mut [0; MAX_TEXTS]).is_none() {
             return false;
         }
         let Purpose::Stage { number, of, .. } = rule.purpose else {
