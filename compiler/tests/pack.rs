@@ -123,7 +123,7 @@ fn purposes_and_texts_are_there_again() {
             tags: "Domain: Endpoint, OS: Linux",
             references: "https://example.org/a https://example.org/b",
         };
-        assert_eq!(pack.info(rule, &mut room), Some(info));
+        assert_eq!(pack.info(rule, &mut room), info);
         let keys: Vec<Field> = rule.keys.iter().collect();
         assert_eq!(keys, [Field::HostId, Field::ProcessEntityId]);
     }
@@ -277,6 +277,7 @@ fn exercise(bytes: &[u8]) {
     let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
     for rule in pack.rules() {
         engine.terms(&rule, &event, 16, |_| {});
+        pack.info(&rule, &mut [0; MAX_TEXTS]);
         let _ = engine.matched_arg(&mut evaluation, &rule, values.iter().copied());
     }
 }

@@ -262,7 +262,7 @@ fn alert(
                 event_id: &record.id(found.number),
                 sequence: &ids,
             }),
-            about.as_ref(),
+            Some(&about),
         );
         output.extend(line.bytes());
         output.push(b'\n');

@@ -397,8 +397,8 @@ impl Outlet {
     fn tell_rule(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>) -> bool {
         const { assert!(MAX_RULE_FRAME + MAX_TEXTS <= MAX_FRAME) };
         let (frame, room) = self.frame.split_at_mut(MAX_RULE_FRAME);
-        pack.info(rule, room)
-            .is_some_and(|rule| push(&Record::Rule(rule), frame, &mut self.alerts))
+        let record = Record::Rule(pack.info(rule, room));
+        push(&record, frame, &mut self.alerts)
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.

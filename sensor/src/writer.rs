@@ -236,5 +236,5 @@ pub fn rule_of<'p>(
     room: &'p mut [u8; MAX_TEXTS],
 ) -> Option<RuleInfo<'p>> {
     let rule = pack.rules().find(|rule| rule.id == alert.rule)?;
-    pack.info(&rule, room)
+    Some(pack.info(&rule, room))
 }

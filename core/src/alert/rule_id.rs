@@ -30,24 +30,24 @@ impl RuleId<'_> {
     /// The id as its author wrote it. A UUID is written into `room`.
     #[inline(never)]
     pub fn text<'t>(&'t self, room: &'t mut UuidText) -> &'t [u8] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let uuid = match self {
             Self::Uuid(uuid) => uuid,
             Self::Text(text) => return text.as_bytes(),
         };
-        let mut places = room.iter_mut();
-        let mut put = |byte| {
-            // There is room for as many.
-            if let Some(place) = places.next() {
-                *place = byte;
-            }
-        };
-        for (place, byte) in uuid.iter().enumerate() {
-            if HYPHEN_BEFORE.contains(&place) {
-                put(b'-');
-            }
-            put(DIGITS[usize::from(byte >> 4)]);
-            put(DIGITS[usize::from(byte & 15)]);
+        let mut bytes = uuid.iter();
+        let mut low = None;
+        for (at, place) in room.iter_mut().enumerate() {
+            *place = if matches!(at, 8 | 13 | 18 | 23) {
+                b'-'
+            } else {
+                let digit = low.take().unwrap_or_else(|| {
+                    // There are as many.
+                    let byte = bytes.next().copied().unwrap_or(0);
+                    low = Some(byte & 15);
+                    byte >> 4
+                });
+                digit + if digit < 10 { b'0' } else { b'a' - 10 }
+            };
         }
         room
     }

@@ -13,42 +13,46 @@ use crate::alert::wire::rule::{take_id, take_texts};
 const PAIRS: u16 = 256;
 
 impl<'a> Pack<'a> {
-    /// What there is to be said of a rule; its texts are written into `room`, where [`MAX_TEXTS`](super::MAX_TEXTS) bytes are enough.
+    /// What there is to be said of a rule; its texts are written into `room`, where [`MAX_TEXTS`](super::MAX_TEXTS) bytes are
+    /// enough. Those of a damaged pack are empty.
     #[inline(never)]
-    pub fn info<'t>(&self, rule: &Rule<'t>, room: &'t mut [u8]) -> Option<RuleInfo<'t>> {
+    pub fn info<'t>(&self, rule: &Rule<'t>, room: &'t mut [u8]) -> RuleInfo<'t> {
+        let texts = self.texts(rule, room).unwrap_or(&[]);
+        take_texts(&mut Fields::new(texts), rule.id, rule.severity)
+    }
+
+    fn texts<'t>(&self, rule: &Rule<'_>, room: &'t mut [u8]) -> Option<&'t [u8]> {
         let mut about = self.about(self.rules.get(usize::from(rule.index))?);
         take_id(&mut about);
         let room = room.get_mut(..usize::from(about.u16()))?;
-        self.expand(about.rest(), room)?;
-        let mut texts = Fields::new(room);
-        let info = take_texts(&mut texts, rule.id, rule.severity);
-        (!texts.failed && texts.is_empty()).then_some(info)
+        self.expand(&mut about, room)?;
+        Some(room)
     }
 
     /// Fills `room`. Each turn puts a byte or lets one symbol more wait: there are no more turns than bytes and places to wait.
-    fn expand(&self, coded: &[u8], room: &mut [u8]) -> Option<()> {
-        let mut coded = coded.iter().map(|&byte| u16::from(byte));
-        let mut waiting = heapless::Vec::<u16, NESTING>::new();
-        let mut places = room.iter_mut();
-        let mut place = places.next();
-        while let Some(free) = place.as_deref_mut() {
-            let symbol = match waiting.pop() {
-                Some(symbol) => symbol,
-                None => match coded.next()? {
-                    first @ 1..=16 => (first - 1) << 8 | coded.next()?,
+    #[inline(never)]
+    fn expand(&self, coded: &mut Fields<'_>, room: &mut [u8]) -> Option<()> {
+        let mut waiting = [0; NESTING];
+        let mut held = 0;
+        for place in room {
+            let mut symbol = if held > 0 {
+                held -= 1;
+                *waiting.get(held)?
+            } else {
+                match u16::from(coded.byte()) {
+                    first @ 1..=16 => (first - 1) << 8 | u16::from(coded.byte()),
                     first @ 128.. => first + (PAIRS - 128),
                     byte => byte,
-                },
+                }
             };
-            if let Some(pair) = symbol.checked_sub(PAIRS) {
+            while let Some(pair) = symbol.checked_sub(PAIRS) {
                 let pair = self.pairs.get(usize::from(pair))?;
-                waiting.push(le_u16(pair, 2)).ok()?;
-                waiting.push(le_u16(pair, 0)).ok()?;
-            } else {
-                *free = symbol as u8;
-                place = places.next();
+                *waiting.get_mut(held)? = le_u16(pair, 2);
+                held += 1;
+                symbol = le_u16(pair, 0);
             }
+            *place = symbol as u8;
         }
-        Some(())
+        (!coded.failed).then_some(())
     }
 }

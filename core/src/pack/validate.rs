@@ -2,7 +2,7 @@
 
 use super::{
     Error, FAIL, GLOB, LateTest, ListRef, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
-    MAX_TEXTS, NO_SLOT, Pack, Purpose, Section,
+    NO_SLOT, Pack, Purpose, Section,
 };
 use crate::alert::RuleId;
 use crate::automaton::MAX_WORDS;
@@ -134,9 +134,6 @@ impl Pack<'_> {
         let Some(rule) = self.rule(index) else {
             return false;
         };
-        if self.info(&rule, &mut [0; MAX_TEXTS]).is_none() {
-            return false;
-        }
         let Purpose::Stage { number, of, .. } = rule.purpose else {
             return true;
         };

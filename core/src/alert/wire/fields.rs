@@ -20,11 +20,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What was not taken yet.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     /// Whether the record ends here.
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
