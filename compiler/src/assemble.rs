@@ -6,6 +6,7 @@ mod patterns;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use peewit_core::alert::RuleId;
 use peewit_core::automaton::{MAX_WORDS, PART};
 use peewit_core::field::{Field, Type};
 use peewit_core::glob;
@@ -22,6 +23,7 @@ use crate::dfa;
 use crate::expr::{Test, Token, encode};
 use crate::plan;
 use crate::rule::{Kind, Query, Rule};
+use crate::texts;
 use crate::typical;
 
 /// Why rules do not fit into a pack together.
@@ -78,6 +80,7 @@ struct Writer {
     lists: HashMap<Vec<u16>, u16>,
     strings: HashMap<Vec<u8>, u32>,
     dfas: HashMap<Vec<u8>, u32>,
+    purposes: HashMap<Vec<u8>, u16>,
     /// For each condition its first jump.
     conditions: HashMap<Vec<(u16, u16)>, u16>,
 }
@@ -327,10 +330,15 @@ impl Writer {
     }
 
     fn rules(&mut self, rules: &[Rule], atoms: &Atoms) -> Result<(), TooLarge> {
-        for rule in rules {
+        let texts: Vec<Vec<u8>> = rules.iter().map(texts).collect::<Result<_, _>>()?;
+        let coded = texts::code(texts.iter().map(Vec::as_slice));
+        self.section(Section::Pairs)
+            .extend(coded.pairs.as_flattened());
+        for ((rule, texts), coded) in rules.iter().zip(&texts).zip(&coded.texts) {
+            let texts = [varint(texts.len()), coded.clone()].concat();
             bounded("stages of a sequence", rule.queries.len(), MAX_STAGES)?;
             for (stage, query) in rule.queries.iter().enumerate() {
-                self.rule(rule, stage, query, atoms)?;
+                self.rule(rule, stage, query, &texts, atoms)?;
             }
         }
         Ok(())
@@ -341,29 +349,28 @@ impl Writer {
         rule: &Rule,
         stage: usize,
         query: &Query,
+        texts: &[u8],
         atoms: &Atoms,
     ) -> Result<(), TooLarge> {
         let (first, count) = self.code(query, atoms)?;
         let mut record = Vec::with_capacity(pack::RULE_LEN);
-        let (tags, references) = (rule.tags.join(", "), rule.references.join(" "));
-        for text in [
-            &rule.id,
-            &rule.name,
-            &rule.author,
-            &rule.attack,
-            &tags,
-            &references,
-        ] {
-            bounded(
-                "bytes in a rule's title, authors, techniques, tags or references",
-                text.len(),
-                usize::from(u16::MAX),
-            )?;
-            record.extend(self.string(text.as_bytes()).to_le_bytes());
-            record.extend((text.len() as u16).to_le_bytes());
-        }
+        let about = [id(&rule.id)?, texts.to_vec()].concat();
+        let about = self.string(&about);
+        let most = (1 << pack::ABOUT_BITS) - 1;
+        bounded("bytes of strings", about as usize, most)?;
+        let kinds = u32::from(kinds(rule, query));
+        record.extend((about | kinds << pack::ABOUT_BITS).to_le_bytes());
         record.extend(first.to_le_bytes());
         record.extend(count.to_le_bytes());
+        record.extend(self.purpose(rule, stage, query)?.to_le_bytes());
+        debug_assert_eq!(record.len(), pack::RULE_LEN);
+        self.section(Section::Rules).extend(record);
+        Ok(())
+    }
+
+    /// What is to be done with the matches of a query: many have the same.
+    fn purpose(&mut self, rule: &Rule, stage: usize, query: &Query) -> Result<u16, TooLarge> {
+        let mut record = Vec::with_capacity(pack::PURPOSE_LEN);
         for seconds in [rule.lookback_s, rule.interval_s] {
             record.extend(seconds.to_le_bytes());
         }
@@ -382,16 +389,17 @@ impl Writer {
         }
         record.extend(keys);
         let (purpose, numbers) = purpose(rule, stage);
-        record.extend([
-            rule.severity as u8,
-            rule.risk_score,
-            kinds(rule, query),
-            purpose,
-        ]);
+        record.extend([rule.severity as u8, rule.risk_score, purpose, 0]);
         record.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
-        debug_assert_eq!(record.len(), pack::RULE_LEN);
-        self.section(Section::Rules).extend(record);
-        Ok(())
+        debug_assert_eq!(record.len(), pack::PURPOSE_LEN);
+        if let Some(&number) = self.purposes.get(&record) {
+            return Ok(number);
+        }
+        // There are no more of them than rules.
+        let number = self.count(Section::Purposes, pack::PURPOSE_LEN) as u16;
+        self.section(Section::Purposes).extend(&record);
+        self.purposes.insert(record, number);
+        Ok(number)
     }
 
     /// The first jump of a query's condition, and how many there are: equal conditions have the same.
@@ -525,6 +533,55 @@ fn checked(tokens: &[Token]) -> Result<Vec<u8>, TooLarge> {
         )));
     }
     Ok(pattern)
+}
+
+/// A rule's id as the strings have it.
+fn id(text: &str) -> Result<Vec<u8>, TooLarge> {
+    match RuleId::new(text) {
+        RuleId::Uuid(uuid) => Ok([&[0], &uuid[..]].concat()),
+        RuleId::Text(text) => {
+            bounded("bytes in a rule's id", text.len(), pack::MAX_TEXTS)?;
+            Ok([vec![1], varint(text.len()), text.into()].concat())
+        }
+    }
+}
+
+/// A length in front of what is so long, 7 bits a byte.
+fn varint(length: usize) -> Vec<u8> {
+    match length {
+        0..0x80 => vec![length as u8],
+        _ => [vec![length as u8 | 0x80], varint(length >> 7)].concat(),
+    }
+}
+
+/// A rule's texts, behind the length of each. Of references and tags, those are left out for which there is no room.
+fn texts(rule: &Rule) -> Result<Vec<u8>, TooLarge> {
+    let (mut tags, mut references) = (&rule.tags[..], &rule.references[..]);
+    loop {
+        let texts = [
+            rule.name.clone(),
+            rule.author.clone(),
+            rule.attack.clone(),
+            tags.join(", "),
+            references.join(" "),
+        ];
+        let texts = texts
+            .map(|text| [varint(text.len()), text.into()].concat())
+            .concat();
+        let last = if references.is_empty() {
+            &mut tags
+        } else {
+            &mut references
+        };
+        match last.split_last() {
+            Some((_, rest)) if texts.len() > pack::MAX_TEXTS => *last = rest,
+            _ => {
+                let what = "bytes in a rule's title, authors and techniques";
+                bounded(what, texts.len(), pack::MAX_TEXTS)?;
+                return Ok(texts);
+            }
+        }
+    }
 }
 
 /// The kinds of events that a query is looked at for.

@@ -22,6 +22,7 @@ pub mod rule;
 pub mod sigma;
 pub mod source;
 mod syntax;
+mod texts;
 mod typical;
 mod yaml;
 

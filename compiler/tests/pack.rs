@@ -5,11 +5,11 @@
 use peewit_compiler::expr::{Expr, Node, Pattern, Test, Token};
 use peewit_compiler::rule::{Kind, Query, Rule};
 use peewit_compiler::{assemble, elastic};
-use peewit_core::alert::Severity;
+use peewit_core::alert::{RuleId, RuleInfo, Severity};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
-use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, Pack, Purpose, checksum};
+use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, MAX_TEXTS, Pack, Purpose, checksum};
 use peewit_core::packed::Packer;
 use proptest::prelude::*;
 
@@ -112,12 +112,18 @@ fn purposes_and_texts_are_there_again() {
             of: 3,
             span_ms: 5_000_000_000,
         };
-        assert_eq!((rule.id, rule.purpose), ("r6", purpose));
-        assert_eq!(rule.tags, "Domain: Endpoint, OS: Linux");
-        assert_eq!(
-            rule.references,
-            "https://example.org/a https://example.org/b"
-        );
+        assert_eq!((rule.id, rule.purpose), (RuleId::Text("r6"), purpose));
+        let mut room = [0; MAX_TEXTS];
+        let info = RuleInfo {
+            id: RuleId::Text("r6"),
+            severity: Severity::High,
+            name: "A sequence",
+            author: "one, two",
+            attack: "T1059",
+            tags: "Domain: Endpoint, OS: Linux",
+            references: "https://example.org/a https://example.org/b",
+        };
+        assert_eq!(pack.info(rule, &mut room), info);
         let keys: Vec<Field> = rule.keys.iter().collect();
         assert_eq!(keys, [Field::HostId, Field::ProcessEntityId]);
     }
@@ -250,8 +256,8 @@ fn errors_say_what_is_wrong() {
     let pack = varied();
     assert_eq!(Pack::parse(b"\x7fELF").unwrap_err(), Error::Magic);
     let mut later = pack.clone();
-    later[4] = 4;
-    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(4));
+    later[4] = 5;
+    assert_eq!(Pack::parse(&later).unwrap_err(), Error::Version(5));
     let mut damaged = pack;
     *damaged.last_mut().unwrap() ^= 1;
     assert_eq!(Pack::parse(&damaged).unwrap_err(), Error::Checksum);
@@ -291,6 +297,7 @@ fn exercise(bytes: &[u8]) {
     let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
     for rule in pack.rules() {
         engine.terms(&rule, &event, 16, |_| {});
+        pack.info(&rule, &mut [0; MAX_TEXTS]);
         let _ = engine.matched_arg(&mut evaluation, &rule, values.iter().copied());
     }
 }

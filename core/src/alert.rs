@@ -22,7 +22,7 @@ pub use flags::Flags;
 pub use health::{COUNT_NAMES, COUNTS, Count, Health, Limits, Reason, Source};
 pub use held_back::{HELD_BACK_RULES, HeldBack, HeldBackRule};
 pub use path::Path;
-pub use rule_id::RuleId;
+pub use rule_id::{RuleId, UuidText};
 pub use rule_info::{
     ATTACK_LIMIT, AUTHOR_LIMIT, NAME_LIMIT, REFERENCES_LIMIT, RuleInfo, TAGS_LIMIT,
 };

@@ -11,16 +11,17 @@ mod late;
 mod layout;
 mod records;
 mod rule;
+mod texts;
 mod validate;
 
 pub(crate) use late::{Late, LateTest};
 use layout::le_u32;
 pub use layout::{
-    ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS, GLOB_INSIDE,
-    GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN, ITEM_LEN,
-    LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, NO_GUARD, NO_SLOT, NOT, OR,
-    PATTERN, RANGE_LEN, REGEX, RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN,
-    VERSION,
+    ABOUT_BITS, ALWAYS, AUTOMATA, BEGINS_WITH, CHECKSUM_AT, FAIL, FIELD_LEN, GLOB, GLOB_FOLDS,
+    GLOB_INSIDE, GLOB_LEN, GLOB_LEN_BITS, GLOB_SLOT_BITS, GLOB_WHOLE, HEADER_LEN, INSTRUCTION_LEN,
+    ITEM_LEN, LATE_LEN, LENGTH, MAGIC, MATCH, MAX_BYTE, MAX_GLOB_LEN, MAX_SLOTS, MAX_TEXTS,
+    NESTING, NO_GUARD, NO_SLOT, NOT, OR, PAIR_LEN, PATTERN, PURPOSE_LEN, RANGE_LEN, REGEX,
+    RULE_LEN, SINGLE, SINGLE_SHORT, STEP_LEN, Section, TRIGGER_LEN, VERSION,
 };
 pub(crate) use records::{Condition, FieldIndex, ListRef, folds};
 pub use rule::{NEW_TERMS, Purpose, QUERY, Rule, STAGE, THRESHOLD, TermFields};
@@ -108,6 +109,7 @@ impl core::error::Error for Error {}
 pub struct Pack<'a> {
     fields: &'a [[u8; FIELD_LEN]],
     rules: &'a [[u8; RULE_LEN]],
+    purposes: &'a [[u8; PURPOSE_LEN]],
     code: &'a [[u8; INSTRUCTION_LEN]],
     words: &'a [[u8; WORD]],
     globs: &'a [[u8; GLOB_LEN]],
@@ -117,6 +119,7 @@ pub struct Pack<'a> {
     steps: &'a [[u8; STEP_LEN]],
     triggers: &'a [[u8; TRIGGER_LEN]],
     lists: &'a [[u8; ITEM_LEN]],
+    pairs: &'a [[u8; PAIR_LEN]],
     strings: &'a [u8],
     build: u32,
     checksum: u32,
@@ -171,6 +174,7 @@ impl<'a> Pack<'a> {
         let pack = Self {
             fields: sections[Section::Fields as usize].as_chunks().0,
             rules: sections[Section::Rules as usize].as_chunks().0,
+            purposes: sections[Section::Purposes as usize].as_chunks().0,
             code: sections[Section::Code as usize].as_chunks().0,
             words: sections[Section::Automata as usize].as_chunks().0,
             globs: sections[Section::Globs as usize].as_chunks().0,
@@ -180,6 +184,7 @@ impl<'a> Pack<'a> {
             steps: sections[Section::Steps as usize].as_chunks().0,
             triggers: sections[Section::Triggers as usize].as_chunks().0,
             lists: sections[Section::Lists as usize].as_chunks().0,
+            pairs: sections[Section::Pairs as usize].as_chunks().0,
             strings: sections[Section::Strings as usize],
             build: le_u32(header, 16),
             checksum: checksum_found,

@@ -69,7 +69,7 @@ impl Pending {
         } = rule.purpose
         {
             engine.values(field, view, MAX_TUPLES, |value| {
-                values.push(fingerprint(&KEY, rule.id.as_bytes(), &[value]));
+                values.push(fingerprint(&KEY, rule.id.text(&mut [0; _]), &[value]));
             });
         }
         keys(engine, rule, view)
@@ -87,7 +87,8 @@ impl Pending {
 /// The fingerprints of the values of a rule's keys; a rule without keys has one for all events.
 fn keys<E: Event>(engine: &Engine, rule: &Rule, view: &E) -> Vec<u64> {
     let mut found = Vec::new();
-    let mut take = |values: &[&[u8]]| found.push(fingerprint(&KEY, rule.id.as_bytes(), values));
+    let mut take =
+        |values: &[&[u8]]| found.push(fingerprint(&KEY, rule.id.text(&mut [0; _]), values));
     if rule.keys.is_empty() {
         take(&[]);
     } else {

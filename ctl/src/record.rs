@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path as FilePath;
 
 use crate::error::Error;
-use peewit_core::alert::{Action, Alert, Flags, MatchedArg, Parent, Path, RuleId};
+use peewit_core::alert::{Action, Alert, Flags, MatchedArg, Parent, Path};
 use peewit_core::event::{Event, Values};
 use peewit_core::field::{Field, Type};
 use peewit_core::pack::Rule;
@@ -173,7 +173,7 @@ impl Record {
         };
         Alert {
             sequence: 0,
-            rule: RuleId::new(rule.id),
+            rule: rule.id,
             severity: rule.severity,
             risk_score: rule.risk_score,
             terms: terms.iter().map(Vec::as_slice).collect(),

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use peewit_compiler::source::Sources;
-use peewit_core::alert::RuleInfo;
 use peewit_core::ecs::{self, Recorded};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::field::Field;
-use peewit_core::pack::{Kinds, Pack, Purpose, RuleIndex};
+use peewit_core::pack::{Kinds, MAX_TEXTS, Pack, Purpose, RuleIndex};
 
 use crate::error::Error;
 use crate::explain::explain;
@@ -105,12 +104,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
             rules.push(rule)
         });
         if options.verdicts {
-            let ids: BTreeSet<&str> = rules
+            let ids: BTreeSet<String> = rules
                 .iter()
                 .filter_map(|&rule| pack.rule(rule))
                 // A stage that matches says nothing of its sequence yet.
                 .filter(|rule| !matches!(rule.purpose, Purpose::Stage { .. }))
-                .map(|rule| rule.id)
+                .map(|rule| rule.id.to_string())
                 .collect();
             let id = record.id(number);
             writeln!(
@@ -241,6 +240,9 @@ fn alert(
     let mut evaluation = Evaluation::new();
     let args: Vec<&[u8]> = record.strings(Field::ProcessArgs);
     let matched_arg = engine.matched_arg(&mut evaluation, &rule, args.into_iter());
+    let mut room = [0; MAX_TEXTS];
+    let pack = engine.pack();
+    let about = pack.info(&rule, &mut room);
     let block = record.block(Field::ProcessArgs);
     for (tuple, events) in &alerts {
         let ids = events.iter().map(|&event| {
@@ -260,7 +262,7 @@ fn alert(
                 event_id: &record.id(found.number),
                 sequence: &ids,
             }),
-            Some(&RuleInfo::of(&rule)),
+            Some(&about),
         );
         output.extend(line.bytes());
         output.push(b'\n');

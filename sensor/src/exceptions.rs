@@ -35,9 +35,9 @@ impl Exceptions {
 
     /// Whether one holds for an event that a rule holds for.
     #[inline(never)]
-    pub fn except(&self, rule: &str, subject: &Subject<'_>) -> bool {
+    pub fn except(&self, rule: &[u8], subject: &Subject<'_>) -> bool {
         let text = self.text.as_ref();
-        text.is_some_and(|text| exception::excepts(text.as_bytes(), rule.as_bytes(), subject))
+        text.is_some_and(|text| exception::excepts(text.as_bytes(), rule, subject))
     }
 }
 
@@ -94,7 +94,7 @@ pub fn load(told: &Told<'_>, pack: &Pack<'_>) -> Result<(Exceptions, Summary), E
     };
     let mut has_rule = |pattern: &[u8]| {
         pack.rules()
-            .any(|rule| glob::matches(pattern, rule.id.as_bytes(), Reading::default()))
+            .any(|rule| glob::matches(pattern, rule.id.text(&mut [0; _]), Reading::default()))
     };
     let summary = exception::check(text.as_bytes(), &mut has_rule);
     let summary = summary.map_err(|mistake| {

@@ -4,13 +4,13 @@ use core::sync::atomic::Ordering;
 
 use peewit_core::alert::{
     ANCESTORS, Alert, Ancestor, Flags, MatchedArg, Parent as AlertParent, Path, ProcessEvent,
-    Record, RuleId, RuleInfo, STAGES, Stage as Earlier,
+    Record, STAGES, Stage as Earlier,
 };
 use peewit_core::engine::{Engine, Evaluation};
 use peewit_core::event::{Block, base_name};
-use peewit_core::frame::{self, MAX_FRAME};
+use peewit_core::frame::{self, MAX_FRAME, MAX_RULE_FRAME};
 use peewit_core::lineage::{Lineage, Parent as Kin};
-use peewit_core::pack::{self, Purpose, RuleIndex};
+use peewit_core::pack::{self, MAX_TEXTS, Pack, Purpose, RuleIndex};
 use peewit_core::sequence::{Sequences, Stage};
 use peewit_core::store::{self, Term, encode};
 use peewit_core::terms::{Key, Terms, fingerprint};
@@ -189,7 +189,9 @@ impl Outlet {
         let Some(held) = engine.pack().rule(rule) else {
             return 0;
         };
-        if self.exceptions.except(held.id, subject) {
+        let mut room = [0; _];
+        let id = held.id.text(&mut room);
+        if self.exceptions.except(id, subject) {
             self.excepted += 1;
             return 0;
         }
@@ -202,12 +204,12 @@ impl Outlet {
         {
             engine.values(field, subject, MAX_VALUES, |value| {
                 // There is room for as many.
-                let _ = different.push(fingerprint(&self.key, held.id.as_bytes(), &[value]));
+                let _ = different.push(fingerprint(&self.key, id, &[value]));
             });
         }
         let mut raised = 0;
         let mut found = |values: &[&[u8]]| {
-            let key = fingerprint(&self.key, held.id.as_bytes(), values);
+            let key = fingerprint(&self.key, id, values);
             let (mut terms, mut stages) = (&[][..], heapless::Vec::new());
             let raise = match held.purpose {
                 Purpose::Query => true,
@@ -246,9 +248,9 @@ impl Outlet {
                     flags: self.marks(&held.purpose),
                 };
                 let alert = describe(&held, subject, lineage, beside, found);
-                let sent = self.send(&held, &alert);
+                let sent = self.send(&engine.pack(), &held, &alert);
                 if let Purpose::NewTerms { .. } = held.purpose {
-                    self.keep(key, held.id.as_bytes(), values, sent);
+                    self.keep(key, id, values, sent);
                 }
                 raised += 1;
             } else {
@@ -377,18 +379,26 @@ impl Outlet {
     }
 
     #[inline(never)]
-    fn send(&mut self, rule: &pack::Rule<'_>, alert: &Record<'_>) -> bool {
+    fn send(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>, alert: &Record<'_>) -> bool {
         // A new file is to say itself what its alerts are about.
         if BEGUN.swap(false, Ordering::Relaxed) {
             self.told = Rules::NONE;
         }
         // If there is no room for it, it goes in front of the next one.
-        if !self.told.contains(rule.index) && self.push(&Record::Rule(RuleInfo::of(rule))) {
+        if !self.told.contains(rule.index) && self.tell_rule(pack, rule) {
             self.told.insert(rule.index);
         }
         let sent = self.push(alert);
         self.alerts_lost += u64::from(!sent);
         sent
+    }
+
+    /// Says what the alerts of a rule are about. Gives whether there was room for it.
+    fn tell_rule(&mut self, pack: &Pack<'_>, rule: &pack::Rule<'_>) -> bool {
+        const { assert!(MAX_RULE_FRAME + MAX_TEXTS <= MAX_FRAME) };
+        let (frame, room) = self.frame.split_at_mut(MAX_RULE_FRAME);
+        let record = Record::Rule(pack.info(rule, room));
+        push(&record, frame, &mut self.alerts)
     }
 
     /// Hands a record to the writer. Gives whether there was room for it.
@@ -480,7 +490,7 @@ fn describe<'a>(
     };
     let mut alert = Alert {
         sequence: found.sequence,
-        rule: RuleId::new(rule.id),
+        rule: rule.id,
         severity: rule.severity,
         risk_score: rule.risk_score,
         terms: heapless::Vec::new(),
@@ -552,7 +562,7 @@ pub fn args_len(args: Option<&[u8]>) -> u32 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use peewit_core::alert::{Action, Severity};
+    use peewit_core::alert::{Action, RuleId, Severity};
 
     #[test]
     fn an_argument_that_was_cut_is_not_what_matched() {

@@ -5,7 +5,7 @@
 //! any time as long as a period there are at most twice as many.
 
 use heapless::Vec;
-use peewit_core::alert::{HELD_BACK_RULES, HeldBack, HeldBackRule, RuleId, TEXT_LIMIT};
+use peewit_core::alert::{HELD_BACK_RULES, HeldBack, HeldBackRule, TEXT_LIMIT};
 use peewit_core::pack::{Pack, RuleIndex};
 
 /// How many alerts there may be in how many seconds, if nobody says otherwise.
@@ -128,7 +128,7 @@ impl Rate {
             if let Some(rule) = pack.rule(held.rule) {
                 // There is room for as many.
                 let _ = rules.push(HeldBackRule {
-                    rule: RuleId::new(rule.id),
+                    rule: rule.id,
                     count: held.count,
                     example: held.example.get(..usize::from(held.length)).unwrap_or(&[]),
                 });
@@ -211,7 +211,7 @@ mod tests {
             .iter()
             .map(|rule| (rule.rule, rule.count, rule.example))
             .collect();
-        let id = |index| RuleId::new(pack.rule(index).unwrap().id);
+        let id = |index| pack.rule(index).unwrap().id;
         assert_eq!(rules, [(id(1), 2, &b"bc"[..]), (id(2), 1, &[b'x'; 64])]);
         drop((rules, record));
         rate.told();

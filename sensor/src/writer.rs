@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use peewit_core::alert::{Alert, Record, RuleInfo};
 use peewit_core::ecs::{write_event, write_text};
 use peewit_core::frame::{Frames, Glance, Item, MAX_FRAME, glance};
-use peewit_core::pack::Pack;
+use peewit_core::pack::{MAX_TEXTS, Pack};
 
 use crate::log::Log;
 use crate::outlet::NOTE;
@@ -213,9 +213,10 @@ fn print(frame: &[u8], scratch: &mut [u8]) {
     {
         let mut out = Out::new(&STDOUT);
         let rules = RULES.hold();
+        let mut room = [0; MAX_TEXTS];
         let rule = rules
             .as_ref()
-            .and_then(|rules| rule_of(&alert, &rules.engine().pack()));
+            .and_then(|rules| rule_of(&alert, &rules.engine().pack(), &mut room));
         show(&mut out, &alert, rule.as_ref());
     }
 }
@@ -227,9 +228,13 @@ pub fn show(out: &mut Out<'_>, alert: &Alert<'_>, rule: Option<&RuleInfo<'_>>) {
     out.bytes(b"\n");
 }
 
-/// What a pack says of an alert's rule, if it has it.
-pub fn rule_of<'p>(alert: &Alert<'_>, pack: &Pack<'p>) -> Option<RuleInfo<'p>> {
-    pack.rules()
-        .map(|rule| RuleInfo::of(&rule))
-        .find(|rule| rule.id == alert.rule)
+/// What a pack says of an alert's rule, if it has it. Its texts are written into `room`.
+#[inline(never)]
+pub fn rule_of<'p>(
+    alert: &Alert<'_>,
+    pack: &Pack<'p>,
+    room: &'p mut [u8; MAX_TEXTS],
+) -> Option<RuleInfo<'p>> {
+    let rule = pack.rules().find(|rule| rule.id == alert.rule)?;
+    Some(pack.info(&rule, room))
 }

@@ -70,7 +70,7 @@ impl Engine for Peewit {
             .evaluate(&mut self.events[event], &mut |rule| rules.push(rule));
         let ids = rules
             .into_iter()
-            .map(|rule| self.device.id(rule).to_owned());
+            .map(|rule| self.device.id(rule));
         ids.collect()
     }
 }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::utf8;
+
 /// A rule's id as its author wrote it. Nearly all are UUIDs, which take 16 bytes instead of
 /// 36.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,35 +27,40 @@ impl<'a> RuleId<'a> {
 }
 
 impl RuleId<'_> {
-    /// Writes it as its author wrote it.
-    ///
-    /// # Errors
-    ///
-    /// Those of `out`.
-    pub fn write(&self, out: &mut dyn fmt::Write) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        match self {
-            Self::Uuid(uuid) => {
-                for (place, byte) in uuid.iter().enumerate() {
-                    if HYPHEN_BEFORE.contains(&place) {
-                        out.write_char('-')?;
-                    }
-                    for digit in [byte >> 4, byte & 15] {
-                        out.write_char(char::from(DIGITS[usize::from(digit)]))?;
-                    }
-                }
-                Ok(())
-            }
-            Self::Text(text) => out.write_str(text),
+    /// The id as its author wrote it. A UUID is written into `room`.
+    #[inline(never)]
+    pub fn text<'t>(&'t self, room: &'t mut UuidText) -> &'t [u8] {
+        let uuid = match self {
+            Self::Uuid(uuid) => uuid,
+            Self::Text(text) => return text.as_bytes(),
+        };
+        let mut bytes = uuid.iter();
+        let mut low = None;
+        for (at, place) in room.iter_mut().enumerate() {
+            *place = if matches!(at, 8 | 13 | 18 | 23) {
+                b'-'
+            } else {
+                let digit = low.take().unwrap_or_else(|| {
+                    // There are as many.
+                    let byte = bytes.next().copied().unwrap_or(0);
+                    low = Some(byte & 15);
+                    byte >> 4
+                });
+                digit + if digit < 10 { b'0' } else { b'a' - 10 }
+            };
         }
+        room
     }
 }
 
 impl fmt::Display for RuleId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
+        f.write_str(utf8(self.text(&mut [0; _])).unwrap_or(""))
     }
 }
+
+/// Room for a UUID as text.
+pub type UuidText = [u8; 36];
 
 /// A hyphen stands before these bytes of a UUID (RFC 9562, section 4).
 const HYPHEN_BEFORE: [usize; 4] = [4, 6, 8, 10];

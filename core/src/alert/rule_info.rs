@@ -1,7 +1,6 @@
 //! What a stream says of a rule.
 
 use super::{RuleId, Severity};
-use crate::pack;
 
 /// A rule of which alerts follow: written once after each start, in front of its first alert, so that whoever has only
 /// the stream can show the rule's name, and its author, as Sigma's licence asks for. Texts are cut to the limits named
@@ -35,18 +34,3 @@ pub const ATTACK_LIMIT: usize = 64;
 pub const TAGS_LIMIT: usize = 128;
 /// Longest copy of a rule's references.
 pub const REFERENCES_LIMIT: usize = 256;
-
-impl<'a> RuleInfo<'a> {
-    /// What a pack says of it.
-    pub fn of(rule: &pack::Rule<'a>) -> Self {
-        Self {
-            id: RuleId::new(rule.id),
-            severity: rule.severity,
-            name: rule.name,
-            author: rule.author,
-            attack: rule.attack,
-            tags: rule.tags,
-            references: rule.references,
-        }
-    }
-}

@@ -5,7 +5,7 @@ pub(crate) mod fields;
 mod header;
 mod health;
 mod held_back;
-mod rule;
+pub(crate) mod rule;
 
 use super::{ANCESTORS, ARGS_LIMIT, PATH_LIMIT, Record, STAGES, TERMS, TEXT_LIMIT};
 use crate::frame::Glance;

@@ -79,12 +79,7 @@ impl<'w> Sink<'w> {
 
     /// A rule's id, a text with its characters escaped.
     pub(super) fn rule(&mut self, id: &RuleId<'_>, form: Form) -> &mut Self {
-        match id {
-            RuleId::Text(text) => return self.escaped(text.as_bytes(), form),
-            uuid if self.result.is_ok() => self.result = uuid.write(self.out),
-            RuleId::Uuid(_) => {}
-        }
-        self
+        self.escaped(id.text(&mut [0; _]), form)
     }
 
     /// A path, its characters escaped.

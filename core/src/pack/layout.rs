@@ -5,7 +5,7 @@ use crate::automaton::WORD;
 /// First bytes of a pack.
 pub const MAGIC: [u8; 4] = *b"PEEW";
 /// The version this code reads and writes.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Bytes before the first section.
 pub const HEADER_LEN: usize = 20 + 8 * Section::COUNT;
@@ -16,7 +16,9 @@ pub const AUTOMATA: usize = 6;
 /// Length of a record of each section.
 pub const FIELD_LEN: usize = 8 + 8 * AUTOMATA;
 /// See [`FIELD_LEN`].
-pub const RULE_LEN: usize = 68;
+pub const RULE_LEN: usize = 10;
+/// See [`FIELD_LEN`].
+pub const PURPOSE_LEN: usize = 28;
 /// See [`FIELD_LEN`].
 pub const INSTRUCTION_LEN: usize = 4;
 /// See [`FIELD_LEN`].
@@ -29,6 +31,8 @@ pub const STEP_LEN: usize = 4;
 pub const TRIGGER_LEN: usize = 10;
 /// See [`FIELD_LEN`].
 pub const LATE_LEN: usize = 12;
+/// See [`FIELD_LEN`].
+pub const PAIR_LEN: usize = 4;
 /// Length of a list's element, an index or an atom.
 pub const ITEM_LEN: usize = 2;
 
@@ -40,6 +44,8 @@ pub enum Section {
     Fields,
     /// One record for each query: for a sequence as many as it has stages, one after the other.
     Rules,
+    /// What is to be done with matches, each way once.
+    Purposes,
     /// The rules' conditions: conditional jumps.
     Code,
     /// The words of all automata.
@@ -58,18 +64,21 @@ pub enum Section {
     Triggers,
     /// Lists: a count, then so many items.
     Lists,
-    /// Text and patterns.
+    /// What texts have in common.
+    Pairs,
+    /// Patterns, and what is to be said of rules.
     Strings,
 }
 
 impl Section {
     /// How many sections there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
 
     /// All of them, and how long their records are.
     pub(super) const ALL: [(Self, u8); Self::COUNT] = [
         (Self::Fields, FIELD_LEN as u8),
         (Self::Rules, RULE_LEN as u8),
+        (Self::Purposes, PURPOSE_LEN as u8),
         (Self::Code, INSTRUCTION_LEN as u8),
         (Self::Automata, WORD as u8),
         (Self::Globs, GLOB_LEN as u8),
@@ -79,6 +88,7 @@ impl Section {
         (Self::Steps, STEP_LEN as u8),
         (Self::Triggers, TRIGGER_LEN as u8),
         (Self::Lists, ITEM_LEN as u8),
+        (Self::Pairs, PAIR_LEN as u8),
         (Self::Strings, 1),
     ];
 }
@@ -127,6 +137,12 @@ pub const BEGINS_WITH: u8 = 1;
 pub const REGEX: u8 = 2;
 /// See [`LENGTH`]: a pattern, as a glob's record has it, and whether the case of ASCII letters is ignored.
 pub const PATTERN: u8 = 3;
+/// In a rule's record, the bits of the offset of what is to be said of it; the kinds of events stand above them.
+pub const ABOUT_BITS: u32 = 24;
+/// Most bytes of a rule's texts, with their lengths.
+pub const MAX_TEXTS: usize = 2048;
+/// Most symbols of a text that wait until one before them is written out.
+pub const NESTING: usize = 24;
 /// In a step, instead of a field: its rules are looked at whatever holds.
 pub const ALWAYS: u8 = 0xFF;
 

@@ -208,12 +208,12 @@ impl<'a> Pack<'a> {
     #[inline]
     pub(crate) fn condition(&self, rule: RuleIndex) -> Option<Condition<'a>> {
         let record = self.rules.get(usize::from(rule))?;
-        let first = le_u16(record, 36);
+        let first = le_u16(record, 4);
         let code = self.code.get(usize::from(first)..)?;
         Some(Condition {
-            kinds: Kinds(record[54]),
+            kinds: Kinds(record[3]),
             first,
-            code: code.get(..usize::from(le_u16(record, 38)))?,
+            code: code.get(..usize::from(le_u16(record, 6)))?,
         })
     }
 

@@ -1,26 +1,19 @@
 //! What a pack says of one query: whose it is, and what is to be done with its matches.
 
 use super::layout::{le_u16, le_u32};
-use super::{Kinds, MAX_STAGES, MAX_TERM_FIELDS, Pack, RULE_LEN, RuleIndex};
-use crate::alert::Severity;
+use super::{
+    ABOUT_BITS, Kinds, MAX_STAGES, MAX_TERM_FIELDS, PURPOSE_LEN, Pack, RULE_LEN, RuleIndex,
+};
+use crate::alert::wire::fields::Fields;
+use crate::alert::wire::rule::take_id;
+use crate::alert::{RuleId, Severity};
 use crate::field::Field;
-use crate::utf8;
 
 /// One query of a pack: a rule, or a stage of one that is a sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
     /// The rule's id, a UUID in most collections.
-    pub id: &'a str,
-    /// Its title.
-    pub name: &'a str,
-    /// Its authors, separated by `, `.
-    pub author: &'a str,
-    /// ATT&CK tactics, techniques and subtechniques, separated by a space.
-    pub attack: &'a str,
-    /// Its tags, separated by `, `.
-    pub tags: &'a str,
-    /// URLs to read on, separated by a space.
-    pub references: &'a str,
+    pub id: RuleId<'a>,
     /// How severe a match is.
     pub severity: Severity,
     /// 0 to 100.
@@ -112,40 +105,42 @@ impl<'a> Pack<'a> {
     #[inline(never)]
     pub fn rule(&self, index: RuleIndex) -> Option<Rule<'a>> {
         let record = self.rules.get(usize::from(index))?;
-        let mut texts = [""; 6];
-        for (text, place) in texts.iter_mut().zip(record.as_chunks::<6>().0) {
-            *text = utf8(self.string(le_u32(place, 0), le_u16(place, 4))?)?;
-        }
-        let [id, name, author, attack, tags, references] = texts;
+        let handled = self.purposes.get(usize::from(le_u16(record, 8)))?;
+        let mut about = self.about(record);
+        let id = take_id(&mut about);
         let mut fields = [None; MAX_TERM_FIELDS];
-        for (field, &number) in fields.iter_mut().zip(&record[48..]) {
+        for (field, &number) in fields.iter_mut().zip(&handled[8..12]) {
             if number == 0xFF {
                 break;
             }
             *field = Some(Field::from_number(number)?);
         }
+        if about.failed {
+            return None;
+        }
         Some(Rule {
             id,
-            name,
-            author,
-            attack,
-            tags,
-            references,
             index,
-            lookback_ms: u64::from(le_u32(record, 40)) * 1000,
-            interval_ms: u64::from(le_u32(record, 44)) * 1000,
+            lookback_ms: u64::from(le_u32(handled, 0)) * 1000,
+            interval_ms: u64::from(le_u32(handled, 4)) * 1000,
             keys: TermFields { fields },
-            severity: *Severity::ALL.get(usize::from(record[52]))?,
-            risk_score: record[53],
-            kinds: Kinds(record[54]),
-            purpose: purpose(record)?,
+            severity: *Severity::ALL.get(usize::from(handled[12]))?,
+            risk_score: handled[13],
+            kinds: Kinds(record[3]),
+            purpose: purpose(handled)?,
         })
+    }
+
+    /// What the strings say of a rule: its id comes first.
+    pub(super) fn about(&self, record: &[u8; RULE_LEN]) -> Fields<'a> {
+        let at = le_u32(record, 0) & ((1 << ABOUT_BITS) - 1);
+        Fields::new(self.strings.get(at as usize..).unwrap_or(&[]))
     }
 }
 
-fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
-    let (first, second, third) = (le_u32(record, 56), le_u32(record, 60), le_u32(record, 64));
-    Some(match record[55] {
+fn purpose(record: &[u8; PURPOSE_LEN]) -> Option<Purpose> {
+    let (first, second, third) = (le_u32(record, 16), le_u32(record, 20), le_u32(record, 24));
+    Some(match record[14] {
         QUERY => Purpose::Query,
         NEW_TERMS => Purpose::NewTerms {
             window_ms: u64::from(first) * 1000,
@@ -158,7 +153,7 @@ fn purpose(record: &[u8; RULE_LEN]) -> Option<Purpose> {
             },
         },
         STAGE => {
-            let [number, of] = [record[56], record[57]];
+            let [number, of] = [record[16], record[17]];
             if number >= of || usize::from(of) > MAX_STAGES {
                 return None;
             }

@@ -4,6 +4,7 @@ use super::{
     Error, FAIL, GLOB, LateTest, ListRef, MAX_ATOM_WORDS, MAX_LATE_WORDS, MAX_RULES, MAX_SLOTS,
     NO_SLOT, Pack, Purpose, Section,
 };
+use crate::alert::RuleId;
 use crate::automaton::MAX_WORDS;
 use crate::field::{Field, Type};
 use crate::glob;
@@ -146,7 +147,7 @@ impl Pack<'_> {
 
     /// Whether the rule of this index is this stage of the sequence of this id.
     #[inline(never)]
-    fn is_stage(&self, index: u16, id: &str, wanted: u8, stages: u8) -> bool {
+    fn is_stage(&self, index: u16, id: RuleId<'_>, wanted: u8, stages: u8) -> bool {
         self.rule(index).is_some_and(|rule| {
             matches!(rule.purpose, Purpose::Stage { number, of, .. }
                 if number == wanted && of == stages)

@@ -47,7 +47,7 @@ impl Novelty {
             }
         };
         // Nobody attacks a recording's table: any key will do.
-        let term = fingerprint(&Key([0; 16]), rule.id.as_bytes(), tuple);
+        let term = fingerprint(&Key([0; 16]), rule.id.text(&mut [0; _]), tuple);
         self.terms.seen(term, time_ms, known_ms).is_new()
     }
 

@@ -3,6 +3,7 @@
 use peewit_core::alert::{Alert, Header, HeldBack, Record};
 use peewit_core::ecs::{write_alert, write_held_back, write_held_back_text};
 use peewit_core::frame::Item;
+use peewit_core::pack::MAX_TEXTS;
 
 use crate::host::Host;
 use crate::rule_book::RuleBook;
@@ -122,8 +123,11 @@ impl Printer {
     }
 
     fn alert(&mut self, alert: &Alert<'_>) {
-        let in_pack = || rule_of(alert, &self.book.as_ref()?.engine().pack());
-        let rule = self.rules.rule(alert.rule).or_else(in_pack);
+        let mut room = [0; MAX_TEXTS];
+        let rule = match (self.rules.rule(alert.rule), &self.book) {
+            (None, Some(book)) => rule_of(alert, &book.engine().pack(), &mut room),
+            (rule, _) => rule,
+        };
         if self.json {
             let header: Option<Header<'_>> = self.host.as_ref().map(Host::header);
             // Errors of `out` come with its flush.

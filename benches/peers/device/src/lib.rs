@@ -88,7 +88,8 @@ impl Device {
     }
 
     /// The id of a rule.
-    pub fn id(&self, rule: RuleIndex) -> &str {
-        self.engine.pack().rule(rule).map_or("", |rule| rule.id)
+    pub fn id(&self, rule: RuleIndex) -> String {
+        let rule = self.engine.pack().rule(rule);
+        rule.map_or_else(String::new, |rule| rule.id.to_string())
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn put_id(out: &mut Out<'_>, id: &RuleId<'_>) {
 }
 
 /// Takes a rule's id.
-pub(super) fn take_id<'a>(fields: &mut Fields<'a>) -> RuleId<'a> {
+pub(crate) fn take_id<'a>(fields: &mut Fields<'a>) -> RuleId<'a> {
     match fields.byte() {
         0 => RuleId::Uuid(fields.array()),
         kind => {
@@ -59,11 +59,21 @@ fn put_items(out: &mut Out<'_>, items: &str, separator: u8, limit: usize) {
     out.bytes(cut_items(items, separator, limit).as_bytes());
 }
 
-#[inline(never)]
 pub(super) fn take<'a>(fields: &mut Fields<'a>) -> RuleInfo<'a> {
+    let (id, severity) = (take_id(fields), fields.variant(&Severity::ALL));
+    take_texts(fields, id, severity)
+}
+
+/// Takes what follows a rule's id and severity. A pack has it in the same form.
+#[inline(never)]
+pub(crate) fn take_texts<'a>(
+    fields: &mut Fields<'a>,
+    id: RuleId<'a>,
+    severity: Severity,
+) -> RuleInfo<'a> {
     RuleInfo {
-        id: take_id(fields),
-        severity: fields.variant(&Severity::ALL),
+        id,
+        severity,
         name: fields.text(),
         author: fields.text(),
         attack: fields.text(),
