@@ -7,6 +7,7 @@
 
 mod args;
 mod book;
+mod call;
 mod clock;
 mod control;
 mod fanotify;
@@ -57,7 +58,8 @@ pub use wake::Wake;
 #[cfg(test)]
 pub use {clock::tests::pass, fd::tests::SYNCS};
 
-// The C library itself: the `libc` crate leaves linking to `std`, which is not there.
+// The C library itself, for its start and what compilers call to copy and compare memory: the `libc` crate leaves linking to `std`,
+// which is not there.
 #[cfg(not(test))]
 #[link(name = "c")]
 unsafe extern "C" {}
@@ -97,24 +99,6 @@ impl Errno {
     pub const TOO_LARGE: Self = Self(libc::EFBIG);
     /// The protocol is not built in.
     pub const NO_PROTOCOL: Self = Self(libc::EPROTONOSUPPORT);
-
-    /// That of the last call that failed in this thread.
-    fn last() -> Self {
-        // SAFETY: gives a valid pointer to the calling thread's own variable.
-        Self(unsafe { *libc::__errno_location() })
-    }
-
-    /// What a call that gives -1 for an error has given.
-    #[inline(never)]
-    fn check_long(result: isize) -> Result<usize, Self> {
-        usize::try_from(result).map_err(|_| Self::last())
-    }
-
-    /// What a call that gives -1 for an error has given.
-    fn check(result: impl TryInto<isize>) -> Result<usize, Self> {
-        // Wider than a word is only what no call gives.
-        Self::check_long(result.try_into().unwrap_or(-1))
-    }
 }
 
 /// The errors that a user can do something about. The C library's own table of all of them takes up 2 KiB.

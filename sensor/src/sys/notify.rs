@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_int};
 
+use super::call::call;
 use super::control::address;
 use super::{Errno, Fd, process_id};
 use crate::text::number;
@@ -49,19 +50,20 @@ fn send(path: &CStr, message: &[u8]) -> Result<(), Errno> {
     }
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: no memory is involved.
-    let socket = Errno::check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(Fd::own)?;
+    let socket = unsafe { call!(libc::SYS_socket, libc::AF_UNIX, kind, 0) }.map(Fd::own)?;
     let flags: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the kernel reads so many bytes of the message, and an address of this length.
-    Errno::check(unsafe {
-        libc::sendto(
+    unsafe {
+        call!(
+            libc::SYS_sendto,
             socket.raw(),
-            message.as_ptr().cast(),
+            message.as_ptr(),
             message.len(),
             flags,
-            (&raw const address).cast(),
+            &raw const address,
             length,
         )
-    })
+    }
     .map(drop)
 }
 
