@@ -58,8 +58,8 @@ pub use wake::Wake;
 #[cfg(test)]
 pub use {clock::tests::pass, fd::tests::SYNCS};
 
-// The C library itself, for its start and what compilers call to copy and compare memory: the `libc` crate leaves linking to `std`,
-// which is not there.
+// The C library itself, for what compilers call to copy and compare memory: the `libc` crate leaves linking to `std`, which is not
+// there.
 #[cfg(not(test))]
 #[link(name = "c")]
 unsafe extern "C" {}

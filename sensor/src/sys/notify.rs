@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_int};
 
+use super::args::variable;
 use super::call::call;
 use super::control::address;
 use super::{Errno, Fd, process_id};
@@ -17,12 +18,12 @@ pub struct Supervisor {
 impl Supervisor {
     /// The one that the environment names, if there is one.
     pub fn find() -> Self {
-        let number_of = |name| variable(name).and_then(|value| number(value.to_bytes()));
+        let number_of = |name: &[u8]| variable(name).and_then(|value| number(value.to_bytes()));
         // Meant for another process, which started this one.
-        let other = number_of(c"WATCHDOG_PID").is_some_and(|pid| pid != process_id().into());
-        let limit = number_of(c"WATCHDOG_USEC").filter(|&limit| limit > 0 && !other);
+        let other = number_of(b"WATCHDOG_PID").is_some_and(|pid| pid != process_id().into());
+        let limit = number_of(b"WATCHDOG_USEC").filter(|&limit| limit > 0 && !other);
         Self {
-            path: variable(c"NOTIFY_SOCKET"),
+            path: variable(b"NOTIFY_SOCKET"),
             watchdog_ms: limit.map(|us| u32::try_from((us / 2000).max(1)).unwrap_or(u32::MAX)),
         }
     }
@@ -65,17 +66,6 @@ fn send(path: &CStr, message: &[u8]) -> Result<(), Errno> {
         )
     }
     .map(drop)
-}
-
-/// A variable of the environment that is not empty.
-fn variable(name: &CStr) -> Option<&'static CStr> {
-    // SAFETY: nothing in this program changes the environment, which stays as long as the process.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
-    }
-    // SAFETY: NUL-terminated, as the kernel has put it there.
-    Some(unsafe { CStr::from_ptr(value) }).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -68,9 +68,7 @@ struct Entry {
 
 /// The kernel's page size: the guard and the lock must be whole pages.
 pub(super) fn page_size() -> usize {
-    // SAFETY: no memory is involved. `sysconf` gives the same, and knows 2 KiB of other things.
-    usize::try_from(unsafe { libc::getauxval(libc::AT_PAGESZ) })
-        .ok()
+    super::args::fact(libc::AT_PAGESZ as usize)
         .filter(|size| size.is_power_of_two())
         .unwrap_or(4096)
 }
