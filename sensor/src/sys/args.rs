@@ -4,9 +4,12 @@ use core::ffi::{CStr, c_char};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+/// No arguments, no variables, no facts.
+static NOTHING: [usize; 4] = [0; 4];
+
 /// Words on the first stack: how many arguments, a pointer to each, 0, a pointer to each variable of the environment, 0, and pairs of a
-/// fact's number and its value, up to number 0. Null where another took it, as a test harness.
-static STACK: AtomicPtr<usize> = AtomicPtr::new(ptr::null_mut());
+/// fact's number and its value, up to number 0. Not zero at first: so it lies where memory is in use anyway.
+static STACK: AtomicPtr<usize> = AtomicPtr::new((&raw const NOTHING).cast_mut().cast());
 
 /// The program's arguments, without its own name.
 #[derive(Clone, Debug)]
@@ -26,12 +29,8 @@ pub unsafe fn arguments(stack: *mut usize) -> Args {
 
 /// The word at a place that is there: each list ends with 0.
 fn word(place: usize) -> usize {
-    let stack = STACK.load(Ordering::Relaxed);
-    if stack.is_null() {
-        return 0;
-    }
     // SAFETY: whoever set it vouches for it, and callers go no further than the 0 at the end.
-    unsafe { *stack.add(place) }
+    unsafe { *STACK.load(Ordering::Relaxed).add(place) }
 }
 
 /// The string at a place, before the end of its list.
@@ -169,6 +168,6 @@ mod tests {
             let mut args = unsafe { arguments(Vec::leak(nothing.to_vec()).as_mut_ptr()) };
             assert_eq!(args.next(), None);
         }
-        STACK.store(ptr::null_mut(), Ordering::Relaxed);
+        STACK.store((&raw const NOTHING).cast_mut().cast(), Ordering::Relaxed);
     }
 }
