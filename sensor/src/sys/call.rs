@@ -127,7 +127,7 @@ pub(super) unsafe fn ask<const N: usize>(
 /// The kernel gives an error as a number just below 0. Addresses may be negative too.
 pub(super) fn check(result: isize) -> Result<usize, Errno> {
     match result {
-        -4095..0 => Err(Errno(-result as c_int)),
+        -4095..0 => Err(Errno::of(-result as c_int)),
         _ => Ok(result.cast_unsigned()),
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(check(0), Ok(0));
         assert_eq!(check(7), Ok(7));
         assert_eq!(check(-1), Err(Errno::NOT_PERMITTED));
-        assert_eq!(check(-4095), Err(Errno(4095)));
+        assert_eq!(check(-4095), Err(Errno::of(4095)));
         assert_eq!(check(-4096), Ok(usize::MAX - 4095));
     }
 
