@@ -40,6 +40,7 @@ impl Stage {
         result
     }
 
+    #[inline(never)]
     fn build_at(place: &[u8]) -> Result<Self, Errno> {
         let directory = Path::of(&[
             place,

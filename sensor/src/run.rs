@@ -205,8 +205,10 @@ fn read_rules(options: &Options, me: ThreadId) -> Result<(), Error> {
     Ok(())
 }
 
+/// The machine. Not within the function: its place in memory would be behind what is large and seldom used, in a page of its own.
+static HOST: Once<Host> = Once::new();
+
 fn host(pack: &Pack<'_>, kept: Option<&str>) -> Result<&'static Host, Errno> {
-    static HOST: Once<Host> = Once::new();
     HOST.set(Host::this(pack, kept)?)
 }
 
@@ -390,6 +392,7 @@ impl Watch {
         }
     }
 
+    #[inline(never)]
     fn summary(&self, written: bool) {
         let health = self.keeper.health(Reason::Stop, self.me);
         let mut line = plain("\npeewit: source: ");

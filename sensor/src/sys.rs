@@ -7,6 +7,7 @@
 
 mod args;
 mod book;
+mod call;
 mod clock;
 mod control;
 mod fanotify;
@@ -25,6 +26,7 @@ mod trace;
 mod wake;
 
 use core::ffi::c_int;
+use core::num::NonZero;
 
 use crate::texts::Text;
 
@@ -57,64 +59,60 @@ pub use wake::Wake;
 #[cfg(test)]
 pub use {clock::tests::pass, fd::tests::SYNCS};
 
-// The C library itself: the `libc` crate leaves linking to `std`, which is not there.
+// The C library itself, for what compilers call to copy and compare memory: the `libc` crate leaves linking to `std`, which is not
+// there.
 #[cfg(not(test))]
 #[link(name = "c")]
 unsafe extern "C" {}
 
-/// An error number of the kernel.
+/// An error number of the kernel: never 0, so that a result of nothing else fits into one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub c_int);
+pub struct Errno(NonZero<c_int>);
 
 impl Errno {
+    /// That of a number, which is not 0.
+    pub(crate) const fn of(number: c_int) -> Self {
+        match NonZero::new(number) {
+            Some(number) => Self(number),
+            None => panic!(),
+        }
+    }
+
+    /// The number.
+    pub const fn number(self) -> u32 {
+        self.0.get().unsigned_abs()
+    }
+
     /// Interrupted by a signal.
-    pub const INTERRUPTED: Self = Self(libc::EINTR);
+    pub const INTERRUPTED: Self = Self::of(libc::EINTR);
     /// Nothing there at the moment.
-    pub const AGAIN: Self = Self(libc::EAGAIN);
+    pub const AGAIN: Self = Self::of(libc::EAGAIN);
     /// No such file, or no such process any more.
-    pub const NOT_FOUND: Self = Self(libc::ENOENT);
+    pub const NOT_FOUND: Self = Self::of(libc::ENOENT);
     /// It is there already.
-    pub const EXISTS: Self = Self(libc::EEXIST);
+    pub const EXISTS: Self = Self::of(libc::EEXIST);
     /// Forbidden.
-    pub const DENIED: Self = Self(libc::EACCES);
+    pub const DENIED: Self = Self::of(libc::EACCES);
     /// Forbidden without a capability.
-    pub const NOT_PERMITTED: Self = Self(libc::EPERM);
+    pub const NOT_PERMITTED: Self = Self::of(libc::EPERM);
     /// The kernel does not know the request, or not with these values.
-    pub const INVALID: Self = Self(libc::EINVAL);
+    pub const INVALID: Self = Self::of(libc::EINVAL);
     /// A queue ran over.
-    pub const OVERRUN: Self = Self(libc::ENOBUFS);
+    pub const OVERRUN: Self = Self::of(libc::ENOBUFS);
     /// Nobody listens at the other end.
-    pub const REFUSED: Self = Self(libc::ECONNREFUSED);
+    pub const REFUSED: Self = Self::of(libc::ECONNREFUSED);
     /// No more room for this user or project.
-    pub const QUOTA: Self = Self(libc::EDQUOT);
+    pub const QUOTA: Self = Self::of(libc::EDQUOT);
     /// No room on the disk.
-    pub const NO_SPACE: Self = Self(libc::ENOSPC);
+    pub const NO_SPACE: Self = Self::of(libc::ENOSPC);
     /// Somebody else has it.
-    pub const IN_USE: Self = Self(libc::EADDRINUSE);
+    pub const IN_USE: Self = Self::of(libc::EADDRINUSE);
     /// A value does not fit.
-    pub const TOO_LONG: Self = Self(libc::ENAMETOOLONG);
+    pub const TOO_LONG: Self = Self::of(libc::ENAMETOOLONG);
     /// More than fits.
-    pub const TOO_LARGE: Self = Self(libc::EFBIG);
+    pub const TOO_LARGE: Self = Self::of(libc::EFBIG);
     /// The protocol is not built in.
-    pub const NO_PROTOCOL: Self = Self(libc::EPROTONOSUPPORT);
-
-    /// That of the last call that failed in this thread.
-    fn last() -> Self {
-        // SAFETY: gives a valid pointer to the calling thread's own variable.
-        Self(unsafe { *libc::__errno_location() })
-    }
-
-    /// What a call that gives -1 for an error has given.
-    #[inline(never)]
-    fn check_long(result: isize) -> Result<usize, Self> {
-        usize::try_from(result).map_err(|_| Self::last())
-    }
-
-    /// What a call that gives -1 for an error has given.
-    fn check(result: impl TryInto<isize>) -> Result<usize, Self> {
-        // Wider than a word is only what no call gives.
-        Self::check_long(result.try_into().unwrap_or(-1))
-    }
+    pub const NO_PROTOCOL: Self = Self::of(libc::EPROTONOSUPPORT);
 }
 
 /// The errors that a user can do something about. The C library's own table of all of them takes up 2 KiB.
@@ -146,7 +144,7 @@ impl Errno {
     pub fn text(self) -> Option<Text> {
         TEXTS
             .iter()
-            .find(|(number, _)| *number == self.0)
+            .find(|(number, _)| *number == self.0.get())
             .map(|(_, text)| *text)
     }
 }

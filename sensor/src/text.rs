@@ -194,9 +194,7 @@ impl<'f> Out<'f> {
     pub fn error(&mut self, error: Errno) -> &mut Self {
         match error.text() {
             Some(text) => self.long(text),
-            None => self
-                .text("error ")
-                .number(u64::from(error.0.unsigned_abs())),
+            None => self.text("error ").number(u64::from(error.number())),
         }
     }
 
@@ -345,7 +343,7 @@ mod tests {
         assert_eq!(
             written(|out| {
                 out.text(&long).number(u64::MAX).text(" ");
-                out.error(Errno::NOT_FOUND).text(" ").error(Errno(9999));
+                out.error(Errno::NOT_FOUND).text(" ").error(Errno::of(9999));
             }),
             expected.as_bytes()
         );

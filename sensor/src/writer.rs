@@ -10,11 +10,11 @@ use peewit_core::pack::{MAX_TEXTS, Pack};
 use crate::log::Log;
 use crate::outlet::NOTE;
 use crate::queue;
-use crate::ring::Consumer;
+use crate::ring::{Consumer, Ring};
 use crate::rules::RULES;
 use crate::state::SENSOR;
 use crate::store::Store;
-use crate::sys::{Fd, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
+use crate::sys::{Fd, Once, PiMutex, STDOUT, Start, favour, sleep_ms, thread_id};
 use crate::text::{Out, say};
 
 /// Stack of the writer in bytes.
@@ -51,6 +51,10 @@ pub struct Writer {
 
 /// The writer, until its thread takes it.
 pub static WRITER: PiMutex<Option<Writer>> = PiMutex::new(None);
+/// Alerts on their way to it.
+pub static ALERTS: Once<Ring> = Once::new();
+/// Events on their way to it.
+pub static EVENTS: Once<Ring> = Once::new();
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static STOPPED: AtomicBool = AtomicBool::new(false);

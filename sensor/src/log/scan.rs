@@ -67,6 +67,7 @@ pub(super) fn last(file: &Fd, buffer: &mut [u8]) -> u64 {
 
 /// Cuts away a frame that was begun and not ended, and gives the file's length then. What cannot be cut stays: a reader copes
 /// with it. So does what is no end of a log of ours.
+#[inline(never)]
 pub(super) fn cut_tail(file: &Fd, length: u64) -> u64 {
     let mut piece = [0; 256];
     let mut end = length;

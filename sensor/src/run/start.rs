@@ -77,12 +77,10 @@ pub(super) fn start_writer(
     store: Option<Store>,
     me: ThreadId,
 ) -> Result<(), Error> {
-    static ALERTS: Once<Ring> = Once::new();
-    static EVENTS: Once<Ring> = Once::new();
-    let (alerts_in, alerts) = queue(&ALERTS, ALERT_QUEUE)?;
+    let (alerts_in, alerts) = queue(&writer::ALERTS, ALERT_QUEUE)?;
     let (mut events_in, mut events_out, mut buffer) = (None, None, writer::BUFFER);
     if events.is_some() {
-        let (input, output) = queue(&EVENTS, EVENT_QUEUE)?;
+        let (input, output) = queue(&writer::EVENTS, EVENT_QUEUE)?;
         (events_in, events_out, buffer) = (Some(input), Some(output), writer::EVENT_BUFFER);
     }
     let path = match (options.value(Name::Alerts), stage) {

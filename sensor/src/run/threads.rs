@@ -55,6 +55,7 @@ fn online() -> CpuSet {
 
 impl Threads {
     /// Starts a thread for each CPU, and one for all others there may be.
+    #[inline(never)]
     pub(super) fn start(source: Source, buffer: i32) -> Result<Self, Error> {
         let mut threads = Self {
             buffer,

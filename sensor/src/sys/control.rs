@@ -3,6 +3,7 @@
 use core::ffi::{CStr, c_int};
 use core::mem::size_of_val;
 
+use super::call::call;
 use super::{Errno, Fd, remove_file};
 
 /// A socket that waits for questions.
@@ -23,15 +24,14 @@ impl Control {
         let socket = socket(libc::SOCK_NONBLOCK)?;
         let (address, length) = address(path)?;
         // SAFETY: only the permissions of files made until it is set back depend on it. Nothing else starts meanwhile.
-        let mask = unsafe { libc::umask(0o177) };
+        let mask = unsafe { call!(libc::SYS_umask, 0o177) }?;
         // SAFETY: an address of this length.
-        let bound =
-            Errno::check(unsafe { libc::bind(socket.raw(), (&raw const address).cast(), length) });
+        let bound = unsafe { call!(libc::SYS_bind, socket.raw(), &raw const address, length) };
         // SAFETY: as above.
-        unsafe { libc::umask(mask) };
+        unsafe { call!(libc::SYS_umask, mask) }?;
         bound?;
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::listen(socket.raw(), 4) })?;
+        unsafe { call!(libc::SYS_listen, socket.raw(), 4) }?;
         Ok(Self(socket))
     }
 
@@ -43,10 +43,7 @@ impl Control {
         let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         let nobody = core::ptr::null_mut::<c_int>();
         // SAFETY: the address is not asked for.
-        Errno::check(unsafe {
-            libc::syscall(libc::SYS_accept4, self.0.raw(), nobody, nobody, flags)
-        })
-        .map(Fd::own)
+        unsafe { call!(libc::SYS_accept4, self.0.raw(), nobody, nobody, flags) }.map(Fd::own)
     }
 
     /// The file, to wait for it.
@@ -63,14 +60,14 @@ pub fn ask(path: &CStr) -> Result<Fd, Errno> {
     let socket = socket(0)?;
     let (address, length) = address(path)?;
     // SAFETY: an address of this length.
-    Errno::check(unsafe { libc::connect(socket.raw(), (&raw const address).cast(), length) })?;
+    unsafe { call!(libc::SYS_connect, socket.raw(), &raw const address, length) }?;
     Ok(socket)
 }
 
 fn socket(flags: c_int) -> Result<Fd, Errno> {
     let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | flags;
     // SAFETY: no memory is involved.
-    Errno::check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(Fd::own)
+    unsafe { call!(libc::SYS_socket, libc::AF_UNIX, kind, 0) }.map(Fd::own)
 }
 
 pub(super) fn address(path: &CStr) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {

@@ -1,11 +1,13 @@
 //! Files that are opened to be executed (fanotify(7)).
 
-use core::ffi::{CStr, c_int};
+use core::ffi::CStr;
 
+use super::call::call;
+use super::signal::poll;
 use super::{Errno, Fd};
 
 /// FAN_OPEN_EXEC, since Linux 5.0.
-const OPEN_EXEC: u64 = 0x1000;
+const OPEN_EXEC: u32 = 0x1000;
 /// FAN_MARK_FILESYSTEM, since Linux 4.20.
 const WHOLE_FILE_SYSTEM: u32 = 0x100;
 
@@ -54,8 +56,7 @@ impl Fanotify {
         let flags = libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK;
         let file_flags = libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC;
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::syscall(libc::SYS_fanotify_init, flags, file_flags) })
-            .map(|fd| Self(Fd::own(fd)))
+        unsafe { call!(libc::SYS_fanotify_init, flags, file_flags) }.map(|fd| Self(Fd::own(fd)))
     }
 
     /// Watches the file system at this path.
@@ -64,17 +65,26 @@ impl Fanotify {
     /// Those of fanotify_mark(2): [`Errno::INVALID`] before Linux 5.0.
     pub fn watch(&self, path: &CStr) -> Result<(), Errno> {
         let mark = |scope: u32| {
-            // SAFETY: `path` is NUL-terminated. libc's function splits the mask as each architecture wants it.
-            Errno::check(unsafe {
-                libc::fanotify_mark(
-                    self.0.raw(),
-                    libc::FAN_MARK_ADD | scope,
+            let (how, path) = (libc::FAN_MARK_ADD | scope, path.as_ptr());
+            let (group, here) = (self.0.raw(), libc::AT_FDCWD);
+            // SAFETY: `path` is NUL-terminated.
+            #[cfg(target_pointer_width = "64")]
+            let result =
+                unsafe { call!(libc::SYS_fanotify_mark, group, how, OPEN_EXEC, here, path) };
+            // SAFETY: as above. Both halves of the mask.
+            #[cfg(target_pointer_width = "32")]
+            let result = unsafe {
+                call!(
+                    libc::SYS_fanotify_mark,
+                    group,
+                    how,
                     OPEN_EXEC,
-                    libc::AT_FDCWD,
-                    path.as_ptr(),
+                    0,
+                    here,
+                    path
                 )
-            })
-            .map(drop)
+            };
+            result.map(drop)
         };
         mark(WHOLE_FILE_SYSTEM).or_else(|_| mark(libc::FAN_MARK_MOUNT))
     }
@@ -123,9 +133,7 @@ impl Fanotify {
                 revents: 0,
             },
         ];
-        let timeout = c_int::try_from(at_most_ms).unwrap_or(c_int::MAX);
-        // SAFETY: two entries.
-        unsafe { libc::poll(files.as_mut_ptr(), 2, timeout) };
+        poll(&mut files, at_most_ms);
         files[1].revents != 0
     }
 }

@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_int};
 use peewit_core::parts;
 
 use super::Errno;
+use super::call::call;
 
 /// An open file, closed when dropped.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,15 +69,15 @@ pub fn open_at(directory: &Fd, path: &CStr, mode: OpenMode) -> Result<Fd, Errno>
 fn open_from(directory: c_int, path: &CStr, mode: OpenMode) -> Result<Fd, Errno> {
     loop {
         // SAFETY: `path` is NUL-terminated.
-        match Errno::check(unsafe {
-            libc::syscall(
+        match unsafe {
+            call!(
                 libc::SYS_openat,
                 directory,
                 path.as_ptr(),
                 mode.flags() | libc::O_LARGEFILE,
                 mode.permissions(),
             )
-        }) {
+        } {
             Err(Errno::INTERRUPTED) => {}
             result => return result.map(Fd::own),
         }
@@ -106,9 +107,7 @@ impl Fd {
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
         loop {
             // SAFETY: the kernel writes at most so many bytes there.
-            match Errno::check(unsafe {
-                libc::read(self.0, buffer.as_mut_ptr().cast(), buffer.len())
-            }) {
+            match unsafe { call!(libc::SYS_read, self.0, buffer.as_mut_ptr(), buffer.len()) } {
                 Err(Errno::INTERRUPTED) => {}
                 result => return result,
             }
@@ -135,7 +134,7 @@ impl Fd {
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         loop {
             // SAFETY: the kernel reads at most so many bytes there.
-            match Errno::check(unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) }) {
+            match unsafe { call!(libc::SYS_write, self.0, bytes.as_ptr(), bytes.len()) } {
                 Err(Errno::INTERRUPTED) => {}
                 result => return result,
             }
@@ -150,7 +149,7 @@ impl Fd {
         #[cfg(test)]
         tests::SYNCS.set(tests::SYNCS.get() + 1);
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::fdatasync(self.0) }).map(drop)
+        unsafe { call!(libc::SYS_fdatasync, self.0) }.map(drop)
     }
 
     /// Cuts the file to this length.
@@ -158,9 +157,16 @@ impl Fd {
     /// # Errors
     /// Those of ftruncate(2).
     pub fn truncate(&self, length: u64) -> Result<(), Errno> {
-        let length = i64::try_from(length).map_err(|_| Errno::INVALID)?;
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::ftruncate64(self.0, length) }).map(drop)
+        #[cfg(target_pointer_width = "64")]
+        let result = unsafe { call!(libc::SYS_ftruncate, self.0, length as usize) };
+        // SAFETY: as above. Both halves, in a pair of registers, which has an even number.
+        #[cfg(target_pointer_width = "32")]
+        let result = unsafe {
+            let (low, high) = (length as u32, (length >> 32) as u32);
+            call!(libc::SYS_ftruncate64, self.0, 0, low, high)
+        };
+        result.map(drop)
     }
 
     /// The length of the file in bytes.
@@ -176,7 +182,6 @@ impl Fd {
     /// # Errors
     /// Those of lseek(2).
     pub fn seek_to(&self, offset: u64) -> Result<(), Errno> {
-        let offset = i64::try_from(offset).map_err(|_| Errno::INVALID)?;
         self.seek(offset, libc::SEEK_SET).map(drop)
     }
 
@@ -188,7 +193,7 @@ impl Fd {
         #[cfg(test)]
         tests::SYNCS.set(tests::SYNCS.get() + 1);
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::fsync(self.0) }).map(drop)
+        unsafe { call!(libc::SYS_fsync, self.0) }.map(drop)
     }
 
     /// Keeps others from locking the same file, for as long as this one is open.
@@ -197,20 +202,29 @@ impl Fd {
     /// [`Errno::AGAIN`] if somebody else has it locked.
     pub fn lock(&self) -> Result<(), Errno> {
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::flock(self.0, libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+        unsafe { call!(libc::SYS_flock, self.0, libc::LOCK_EX | libc::LOCK_NB) }.map(drop)
     }
 
-    fn seek(&self, offset: i64, whence: c_int) -> Result<u64, Errno> {
+    #[cfg(target_pointer_width = "64")]
+    fn seek(&self, offset: u64, whence: c_int) -> Result<u64, Errno> {
         // SAFETY: no memory is involved.
-        let place = unsafe { libc::lseek64(self.0, offset, whence) };
-        u64::try_from(place).map_err(|_| Errno::last())
+        unsafe { call!(libc::SYS_lseek, self.0, offset as usize, whence) }.map(|place| place as u64)
+    }
+
+    #[cfg(target_pointer_width = "32")]
+    fn seek(&self, offset: u64, whence: c_int) -> Result<u64, Errno> {
+        let (low, high) = (offset as u32, (offset >> 32) as u32);
+        let mut place = 0u64;
+        // SAFETY: `place` is where the result belongs.
+        unsafe { call!(libc::SYS__llseek, self.0, high, low, &raw mut place, whence) }?;
+        Ok(place)
     }
 }
 
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours, and nobody can use it after this.
-        unsafe { libc::close(self.0) };
+        let _ = unsafe { call!(libc::SYS_close, self.0) };
     }
 }
 
@@ -225,7 +239,7 @@ pub fn is_directory(path: &CStr) -> bool {
 /// Those of mkdir(2).
 pub fn make_directory(path: &CStr) -> Result<(), Errno> {
     // SAFETY: `path` is NUL-terminated.
-    Errno::check(unsafe { libc::mkdir(path.as_ptr(), 0o700) }).map(drop)
+    unsafe { call!(libc::SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o700) }.map(drop)
 }
 
 /// Removes an empty directory.
@@ -233,8 +247,7 @@ pub fn make_directory(path: &CStr) -> Result<(), Errno> {
 /// # Errors
 /// Those of rmdir(2).
 pub fn remove_directory(path: &CStr) -> Result<(), Errno> {
-    // SAFETY: `path` is NUL-terminated.
-    Errno::check(unsafe { libc::rmdir(path.as_ptr()) }).map(drop)
+    remove(path, libc::AT_REMOVEDIR)
 }
 
 /// Removes a file.
@@ -242,8 +255,12 @@ pub fn remove_directory(path: &CStr) -> Result<(), Errno> {
 /// # Errors
 /// Those of unlink(2).
 pub fn remove_file(path: &CStr) -> Result<(), Errno> {
+    remove(path, 0)
+}
+
+fn remove(path: &CStr, flags: c_int) -> Result<(), Errno> {
     // SAFETY: `path` is NUL-terminated.
-    Errno::check(unsafe { libc::unlink(path.as_ptr()) }).map(drop)
+    unsafe { call!(libc::SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), flags) }.map(drop)
 }
 
 /// Gives a file another name, in the place of one that has it.
@@ -252,7 +269,11 @@ pub fn remove_file(path: &CStr) -> Result<(), Errno> {
 /// Those of rename(2).
 pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
     // SAFETY: both are NUL-terminated.
-    Errno::check(unsafe { libc::rename(from.as_ptr(), to.as_ptr()) }).map(drop)
+    unsafe {
+        let here = libc::AT_FDCWD;
+        call!(libc::SYS_renameat, here, from.as_ptr(), here, to.as_ptr())
+    }
+    .map(drop)
 }
 
 /// Where a link leads.
@@ -278,9 +299,15 @@ pub fn read_link_at<'b>(
 fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errno> {
     let room = buffer.len();
     // SAFETY: `path` is NUL-terminated; the kernel writes at most `room` bytes.
-    let length = Errno::check(unsafe {
-        libc::readlinkat(directory, path.as_ptr(), buffer.as_mut_ptr().cast(), room)
-    })?;
+    let length = unsafe {
+        call!(
+            libc::SYS_readlinkat,
+            directory,
+            path.as_ptr(),
+            buffer.as_mut_ptr(),
+            room
+        )
+    }?;
     if length >= room {
         return Err(Errno::TOO_LONG);
     }
@@ -345,8 +372,8 @@ fn look(from: c_int, path: &CStr, flags: c_int) -> Result<libc::statx, Errno> {
     // SAFETY: all-zero is a valid value; it is numbers only.
     let mut found: libc::statx = unsafe { core::mem::zeroed() };
     // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
-    Errno::check(unsafe {
-        libc::syscall(
+    unsafe {
+        call!(
             libc::SYS_statx,
             from,
             path.as_ptr(),
@@ -354,7 +381,7 @@ fn look(from: c_int, path: &CStr, flags: c_int) -> Result<libc::statx, Errno> {
             libc::STATX_INO | libc::STATX_TYPE,
             &raw mut found,
         )
-    })?;
+    }?;
     Ok(found)
 }
 
@@ -372,7 +399,15 @@ pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [u8], Errn
 pub fn is_terminal(fd: &Fd) -> bool {
     let mut size = [0u16; 4];
     // SAFETY: `struct winsize` is four numbers, and only a terminal has one.
-    unsafe { libc::syscall(libc::SYS_ioctl, fd.0, libc::TIOCGWINSZ, size.as_mut_ptr()) == 0 }
+    unsafe {
+        call!(
+            libc::SYS_ioctl,
+            fd.0,
+            libc::TIOCGWINSZ as usize,
+            size.as_mut_ptr()
+        )
+    }
+    .is_ok()
 }
 
 /// A directory that is being listed.
@@ -405,14 +440,14 @@ impl Directory {
         if self.at >= self.filled {
             // SAFETY: the kernel writes at most so many bytes there.
             let read = unsafe {
-                libc::syscall(
+                call!(
                     libc::SYS_getdents64,
                     self.fd.0,
                     self.buffer.0.as_mut_ptr(),
                     self.buffer.0.len(),
                 )
             };
-            self.filled = Errno::check(read).ok().filter(|&read| read > 0)?;
+            self.filled = read.ok().filter(|&read| read > 0)?;
             self.at = 0;
         }
         // struct linux_dirent64: inode 8, offset 8, length 2, type 1, name and NUL

@@ -1,9 +1,17 @@
 //! Memory of our own beside the program's: big, seldom touched, or locked.
 
+use core::ffi::c_long;
 use core::ptr;
 use core::sync::atomic::AtomicU8;
 
 use super::Errno;
+use super::call::call;
+
+/// mmap(2); on arm the one that counts in pages.
+#[cfg(target_pointer_width = "64")]
+pub(super) const MMAP: c_long = libc::SYS_mmap;
+#[cfg(target_pointer_width = "32")]
+pub(super) const MMAP: c_long = libc::SYS_mmap2;
 
 /// Anonymous memory, all zero, given back when dropped.
 #[derive(Debug)]
@@ -27,14 +35,11 @@ impl Mapping {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: new memory at a place of the kernel's choice.
-        let start = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
+        let start = unsafe { call!(MMAP, 0, length, protection, flags, -1, 0) }?;
         // SAFETY: the range has just been mapped. Locked memory cannot be given back piecemeal.
-        unsafe { libc::munlock(start, length) };
+        let _ = unsafe { call!(libc::SYS_munlock, start, length) };
         Ok(Self {
-            start: start.cast(),
+            start: ptr::with_exposed_provenance_mut(start),
             length,
         })
     }
@@ -82,7 +87,14 @@ impl Mapping {
     /// Gives the pages back. What was in them is zero again.
     pub fn release(&mut self) {
         // SAFETY: the range is ours; anonymous pages read as zero afterwards.
-        unsafe { libc::madvise(self.start.cast(), self.length, libc::MADV_DONTNEED) };
+        let _ = unsafe {
+            call!(
+                libc::SYS_madvise,
+                self.start,
+                self.length,
+                libc::MADV_DONTNEED
+            )
+        };
     }
 
     /// Keeps so many bytes at `offset` in memory; takes up memory for them at once.
@@ -97,7 +109,7 @@ impl Mapping {
             return Err(Errno::INVALID);
         }
         // SAFETY: within the mapping.
-        Errno::check(unsafe { libc::mlock(self.start.add(offset).cast(), length) }).map(drop)
+        unsafe { call!(libc::SYS_mlock, self.start.add(offset), length) }.map(drop)
     }
 
     /// Makes the first bytes a guard: touching them ends the process.
@@ -106,8 +118,7 @@ impl Mapping {
             return Err(Errno::INVALID);
         }
         // SAFETY: within the mapping, and nobody has a reference into it yet.
-        Errno::check(unsafe { libc::mprotect(self.start.cast(), length, libc::PROT_NONE) })
-            .map(drop)
+        unsafe { call!(libc::SYS_mprotect, self.start, length, libc::PROT_NONE) }.map(drop)
     }
 
     /// Its first byte.
@@ -119,7 +130,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range is ours and nobody can refer to it any more.
-        unsafe { libc::munmap(self.start.cast(), self.length) };
+        let _ = unsafe { call!(libc::SYS_munmap, self.start, self.length) };
     }
 }
 
@@ -130,9 +141,12 @@ impl Drop for Mapping {
 /// Those of mlockall(2).
 pub fn lock_on_fault() -> Result<(), Errno> {
     // SAFETY: changes no memory.
-    Errno::check(unsafe {
-        libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT)
-    })
+    unsafe {
+        call!(
+            libc::SYS_mlockall,
+            libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT
+        )
+    }
     .map(drop)
 }
 
@@ -146,12 +160,12 @@ pub fn release_stack() {
     let end =
         (ptr::from_ref(&here).addr() & !(super::thread::page_size() - 1)).saturating_sub(PAGE);
     let end = end & !(super::thread::page_size() - 1);
-    let start = ptr::without_provenance_mut(end.saturating_sub(MOST));
+    let start = end.saturating_sub(MOST);
     // SAFETY: below the stack pointer there is nothing that the program may use again without writing it first. Where
     // nothing is mapped, nothing happens. Locked memory cannot be given back.
     unsafe {
-        libc::munlock(start, MOST);
-        libc::madvise(start, MOST, libc::MADV_DONTNEED);
+        let _ = call!(libc::SYS_munlock, start, MOST);
+        let _ = call!(libc::SYS_madvise, start, MOST, libc::MADV_DONTNEED);
     }
 }
 
@@ -161,7 +175,7 @@ pub fn release_stack() {
 /// Those of mlock(2).
 pub fn lock_value<T>(value: &T) -> Result<(), Errno> {
     // SAFETY: changes nothing but where the pages are.
-    Errno::check(unsafe { libc::mlock(ptr::from_ref(value).cast(), size_of::<T>()) }).map(drop)
+    unsafe { call!(libc::SYS_mlock, ptr::from_ref(value), size_of::<T>()) }.map(drop)
 }
 
 /// How many bytes this process may lock without privileges. `None`: any number.
@@ -170,8 +184,8 @@ pub fn memory_lock_limit() -> Option<u64> {
     let mut limit = [u64::MAX; 2];
     let no_new = ptr::null::<u64>();
     // SAFETY: `limit` is where the result belongs. Cannot fail.
-    unsafe {
-        libc::syscall(
+    let _ = unsafe {
+        call!(
             libc::SYS_prlimit64,
             0,
             libc::RLIMIT_MEMLOCK,

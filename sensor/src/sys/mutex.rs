@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::call::call;
 use super::clock::monotonic_ns;
 use super::{Errno, ThreadId};
 
@@ -111,15 +112,15 @@ impl<T> PiMutex<T> {
     fn futex(&self, operation: core::ffi::c_int) -> Result<usize, Errno> {
         let no_timeout = core::ptr::null::<libc::timespec>();
         // SAFETY: the word is ours and stays; no other memory is involved.
-        Errno::check(unsafe {
-            libc::syscall(
+        unsafe {
+            call!(
                 libc::SYS_futex,
                 self.owner.as_ptr(),
                 operation | libc::FUTEX_PRIVATE_FLAG,
                 0,
                 no_timeout,
             )
-        })
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use core::ffi::{CStr, c_int};
 
+use super::args::variable;
+use super::call::call;
 use super::control::address;
 use super::{Errno, Fd, process_id};
 use crate::text::number;
@@ -16,12 +18,12 @@ pub struct Supervisor {
 impl Supervisor {
     /// The one that the environment names, if there is one.
     pub fn find() -> Self {
-        let number_of = |name| variable(name).and_then(|value| number(value.to_bytes()));
+        let number_of = |name: &[u8]| variable(name).and_then(|value| number(value.to_bytes()));
         // Meant for another process, which started this one.
-        let other = number_of(c"WATCHDOG_PID").is_some_and(|pid| pid != process_id().into());
-        let limit = number_of(c"WATCHDOG_USEC").filter(|&limit| limit > 0 && !other);
+        let other = number_of(b"WATCHDOG_PID").is_some_and(|pid| pid != process_id().into());
+        let limit = number_of(b"WATCHDOG_USEC").filter(|&limit| limit > 0 && !other);
         Self {
-            path: variable(c"NOTIFY_SOCKET"),
+            path: variable(b"NOTIFY_SOCKET"),
             watchdog_ms: limit.map(|us| u32::try_from((us / 2000).max(1)).unwrap_or(u32::MAX)),
         }
     }
@@ -49,31 +51,21 @@ fn send(path: &CStr, message: &[u8]) -> Result<(), Errno> {
     }
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: no memory is involved.
-    let socket = Errno::check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) }).map(Fd::own)?;
+    let socket = unsafe { call!(libc::SYS_socket, libc::AF_UNIX, kind, 0) }.map(Fd::own)?;
     let flags: c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the kernel reads so many bytes of the message, and an address of this length.
-    Errno::check(unsafe {
-        libc::sendto(
+    unsafe {
+        call!(
+            libc::SYS_sendto,
             socket.raw(),
-            message.as_ptr().cast(),
+            message.as_ptr(),
             message.len(),
             flags,
-            (&raw const address).cast(),
+            &raw const address,
             length,
         )
-    })
-    .map(drop)
-}
-
-/// A variable of the environment that is not empty.
-fn variable(name: &CStr) -> Option<&'static CStr> {
-    // SAFETY: nothing in this program changes the environment, which stays as long as the process.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
     }
-    // SAFETY: NUL-terminated, as the kernel has put it there.
-    Some(unsafe { CStr::from_ptr(value) }).filter(|value| !value.is_empty())
+    .map(drop)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use core::ffi::c_int;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::call::call;
+use super::memory::MMAP;
 use super::{Errno, Fd};
 
 /// What a ring tells of.
@@ -87,7 +89,7 @@ const SAMPLE_TID: u64 = 2;
 const SAMPLE_TIME: u64 = 4;
 const TASK: u64 = 1 << 13;
 const USE_CLOCKID: u64 = 1 << 25;
-const FD_CLOEXEC: libc::c_ulong = 8;
+const FD_CLOEXEC: u32 = 8;
 
 /// Where the kernel's page has the position that it writes at, and ours.
 const HEAD: usize = 1024;
@@ -116,8 +118,8 @@ impl PerfRing {
         };
         let cpu = c_int::try_from(cpu).map_err(|_| Errno::INVALID)?;
         // SAFETY: the kernel reads so many bytes of the attributes.
-        let fd = Errno::check(unsafe {
-            libc::syscall(
+        let fd = unsafe {
+            call!(
                 libc::SYS_perf_event_open,
                 &raw const attributes,
                 -1,
@@ -125,28 +127,26 @@ impl PerfRing {
                 -1,
                 FD_CLOEXEC,
             )
-        })?;
+        }?;
         let fd = Fd::own(fd);
         let page = super::thread::page_size();
         let size = page * pages;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: new memory at a place of the kernel's choice.
         let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
+            call!(
+                MMAP,
+                0,
                 page + size,
                 protection,
                 libc::MAP_SHARED,
                 fd.raw(),
                 0,
             )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
+        }?;
         Ok(Self {
             fd,
-            start: start.cast(),
+            start: ptr::with_exposed_provenance_mut(start),
             page,
             size,
         })
@@ -209,7 +209,7 @@ impl PerfRing {
 impl Drop for PerfRing {
     fn drop(&mut self) {
         // SAFETY: the range is ours and nobody can refer to it any more.
-        unsafe { libc::munmap(self.start.cast(), self.page + self.size) };
+        let _ = unsafe { call!(libc::SYS_munmap, self.start, self.page + self.size) };
     }
 }
 
@@ -224,8 +224,7 @@ impl Many {
     /// Those of epoll_create1(2).
     pub fn new() -> Result<Self, Errno> {
         // SAFETY: no memory is involved.
-        Errno::check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
-            .map(|fd| Self(Fd::own(fd)))
+        unsafe { call!(libc::SYS_epoll_create1, libc::EPOLL_CLOEXEC) }.map(|fd| Self(Fd::own(fd)))
     }
 
     /// Waits for one more. Each time that there is something new it is readable, until [`Many::seen`].
@@ -238,20 +237,35 @@ impl Many {
             u64: 0,
         };
         // SAFETY: the kernel reads the event.
-        Errno::check(unsafe {
-            libc::epoll_ctl(self.0.raw(), libc::EPOLL_CTL_ADD, fd.raw(), &mut event)
-        })
+        unsafe {
+            call!(
+                libc::SYS_epoll_ctl,
+                self.0.raw(),
+                libc::EPOLL_CTL_ADD,
+                fd.raw(),
+                &raw mut event
+            )
+        }
         .map(drop)
     }
 
     /// Takes note that there is something new.
     pub fn seen(&self) {
-        const BATCH: c_int = 16;
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH as usize];
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 16];
         loop {
             // SAFETY: the kernel writes so many events at most.
-            let count = unsafe { libc::epoll_wait(self.0.raw(), events.as_mut_ptr(), BATCH, 0) };
-            if count < BATCH {
+            let count = unsafe {
+                call!(
+                    libc::SYS_epoll_pwait,
+                    self.0.raw(),
+                    events.as_mut_ptr(),
+                    events.len(),
+                    0,
+                    0,
+                    0
+                )
+            };
+            if !count.is_ok_and(|count| count == events.len()) {
                 return;
             }
         }

@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 
 use super::Errno;
+use super::call::call;
 
 /// A child that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +48,26 @@ pub fn run(program: &CStr, arguments: &[&CStr]) -> Result<Ended, Errno> {
     // SAFETY: a child with a copy of all memory and the calling thread alone, on its own stack: the only one that gets 0. It
     // makes nothing but system calls until it is another program or has ended, so it does not matter which locks other
     // threads held. Both lists end with null, and the strings with NUL.
-    let pid = Errno::check(unsafe {
-        let pid = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
-        if pid == 0 {
+    let pid = unsafe {
+        let pid = call!(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
+        if pid == Ok(0) {
             super::signal::unblock();
-            libc::execve(program.as_ptr(), argv.as_ptr(), &ptr::null());
+            let empty = [ptr::null::<u8>()];
+            let _ = call!(
+                libc::SYS_execve,
+                program.as_ptr(),
+                argv.as_ptr(),
+                empty.as_ptr()
+            );
             exit(NOT_STARTED);
         }
         pid
-    })?;
-    let pid = libc::pid_t::try_from(pid).map_err(|_| Errno::INVALID)?;
+    }?;
+    let pid = pid as u32;
     let mut status: c_int = 0;
     loop {
         // SAFETY: `status` is where the result belongs.
-        match Errno::check(unsafe { libc::waitpid(pid, &mut status, 0) }) {
+        match unsafe { call!(libc::SYS_wait4, pid, &raw mut status, 0, 0) } {
             Ok(_) => break,
             Err(Errno::INTERRUPTED) => {}
             Err(error) => return Err(error),
@@ -68,21 +75,23 @@ pub fn run(program: &CStr, arguments: &[&CStr]) -> Result<Ended, Errno> {
     }
     let exited = libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
     Ok(Ended {
-        pid: pid.cast_unsigned(),
+        pid,
         status: exited.and_then(|status| u8::try_from(status).ok()),
     })
 }
 
 /// Ends this process at once.
 pub fn exit(status: u8) -> ! {
-    // SAFETY: does not return.
-    unsafe { libc::_exit(c_int::from(status)) }
+    loop {
+        // SAFETY: does not return.
+        let _ = unsafe { call!(libc::SYS_exit_group, c_int::from(status)) };
+    }
 }
 
 /// This process' id.
 pub fn process_id() -> u32 {
     // SAFETY: no memory is involved, and it cannot fail.
-    unsafe { libc::getpid() }.cast_unsigned()
+    unsafe { call!(libc::SYS_getpid) }.unwrap_or(0) as u32
 }
 
 /// Fills the buffer with random bytes.
@@ -91,7 +100,7 @@ pub fn process_id() -> u32 {
 /// Those of getrandom(2).
 pub fn random(buffer: &mut [u8]) -> Result<(), Errno> {
     // SAFETY: the kernel writes at most so many bytes there; up to 256 come all at once.
-    match Errno::check(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) }) {
+    match unsafe { call!(libc::SYS_getrandom, buffer.as_mut_ptr(), buffer.len(), 0) } {
         Ok(filled) if filled == buffer.len() => Ok(()),
         Ok(_) => Err(Errno::AGAIN),
         Err(error) => Err(error),
@@ -106,7 +115,10 @@ pub struct Machine(libc::utsname);
 pub fn machine() -> Option<Machine> {
     let mut names = MaybeUninit::<libc::utsname>::uninit();
     // SAFETY: filled in if the call succeeds, and only then taken for initialised.
-    unsafe { (libc::uname(names.as_mut_ptr()) == 0).then(|| Machine(names.assume_init())) }
+    unsafe {
+        call!(libc::SYS_uname, names.as_mut_ptr()).ok()?;
+        Some(Machine(names.assume_init()))
+    }
 }
 
 fn text(field: &[c_char]) -> &str {

@@ -1,8 +1,9 @@
 //! Signals as something to wait for, beside files.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long};
 use core::ptr;
 
+use super::call::call;
 use super::{Errno, Fd};
 
 /// The signals that ask for something: SIGINT and SIGTERM for an end, SIGHUP for another look at the configuration.
@@ -41,15 +42,15 @@ impl Signals {
         let awaited = bit(libc::SIGINT) | bit(libc::SIGTERM) | bit(libc::SIGHUP);
         mask(libc::SIG_BLOCK, awaited | bit(libc::SIGPIPE));
         // SAFETY: the set is only read, and has the kernel's size.
-        let fd = Errno::check(unsafe {
-            libc::syscall(
+        let fd = unsafe {
+            call!(
                 libc::SYS_signalfd4,
                 -1,
                 &raw const awaited,
                 size_of::<u64>(),
                 libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
             )
-        })?;
+        }?;
         Ok(Self { fd: Fd::own(fd) })
     }
 
@@ -59,13 +60,17 @@ impl Signals {
         let mut signal = [0u32; 32];
         // SAFETY: the kernel writes at most so many bytes there.
         let read = unsafe {
-            libc::read(
+            call!(
+                libc::SYS_read,
                 self.fd.raw(),
-                signal.as_mut_ptr().cast(),
+                signal.as_mut_ptr(),
                 size_of_val(&signal),
             )
         };
-        let number = signal.first().copied().filter(|_| read > 0)?;
+        let number = signal
+            .first()
+            .copied()
+            .filter(|_| read.is_ok_and(|read| read > 0))?;
         Some(match number.cast_signed() {
             libc::SIGHUP => Asked::Reload,
             _ => Asked::End,
@@ -78,7 +83,7 @@ impl Signals {
         for (place, other) in files.iter_mut().skip(1).zip(others) {
             *place = entry(other.map_or(-1, Fd::raw));
         }
-        poll(&mut files, Some(at_most_ms));
+        poll(&mut files, at_most_ms);
         let mut bits = 0;
         for (place, file) in files.iter().enumerate() {
             bits |= u32::from(file.revents != 0) << place;
@@ -108,8 +113,8 @@ const fn bit(signal: c_int) -> u64 {
 fn mask(how: c_int, set: u64) {
     let no_old = ptr::null_mut::<u64>();
     // SAFETY: the set is only read, has the kernel's size, and the old one is not asked for. Cannot fail.
-    unsafe {
-        libc::syscall(
+    let _ = unsafe {
+        call!(
             libc::SYS_rt_sigprocmask,
             how,
             &raw const set,
@@ -122,7 +127,7 @@ fn mask(how: c_int, set: u64) {
 /// Waits until there is something to read, at most so many milliseconds.
 pub fn wait_readable(fd: &Fd, at_most_ms: u32) -> bool {
     let mut files = [entry(fd.raw())];
-    poll(&mut files, Some(at_most_ms));
+    poll(&mut files, at_most_ms);
     files[0].revents != 0
 }
 
@@ -135,8 +140,22 @@ fn entry(fd: c_int) -> libc::pollfd {
     }
 }
 
-fn poll(files: &mut [libc::pollfd], at_most_ms: Option<u32>) {
-    let timeout = at_most_ms.map_or(-1, |ms| c_int::try_from(ms).unwrap_or(c_int::MAX));
-    // SAFETY: so many entries. On an error (a signal that is not held back) none is marked.
-    unsafe { libc::poll(files.as_mut_ptr(), files.len() as libc::nfds_t, timeout) };
+/// Waits until something is marked in one of the files, at most so many milliseconds.
+pub(super) fn poll(files: &mut [libc::pollfd], at_most_ms: u32) {
+    // The kernel's old `struct timespec` for this call, at every word size.
+    let mut time = [
+        (at_most_ms / 1000) as c_long,
+        (at_most_ms % 1000 * 1_000_000) as c_long,
+    ];
+    // SAFETY: so many entries, and a time in which the kernel leaves what is left. On an error (a signal that is not held back)
+    // none is marked.
+    let _ = unsafe {
+        call!(
+            libc::SYS_ppoll,
+            files.as_mut_ptr(),
+            files.len(),
+            time.as_mut_ptr(),
+            0
+        )
+    };
 }

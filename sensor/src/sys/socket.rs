@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 use core::mem::size_of_val;
 
+use super::call::call;
 use super::{Errno, Fd};
 
 /// An instruction of a socket filter (classic BPF), as linux/filter.h lays it out.
@@ -103,15 +104,16 @@ impl Connector {
 
     fn set<T>(&self, option: c_int, value: &T) -> Result<(), Errno> {
         // SAFETY: the kernel reads at most so many bytes there.
-        Errno::check(unsafe {
-            libc::setsockopt(
+        unsafe {
+            call!(
+                libc::SYS_setsockopt,
                 self.fd.raw(),
                 libc::SOL_SOCKET,
                 option,
-                (&raw const *value).cast(),
+                core::ptr::from_ref(value),
                 size_of_val(value) as libc::socklen_t,
             )
-        })
+        }
         .map(drop)
     }
 
@@ -121,9 +123,17 @@ impl Connector {
     /// Those of send(2): [`Errno::REFUSED`] from another network namespace.
     pub fn send(&self, message: &[u8]) -> Result<(), Errno> {
         // SAFETY: the kernel reads at most so many bytes there.
-        Errno::check(unsafe {
-            libc::send(self.fd.raw(), message.as_ptr().cast(), message.len(), 0)
-        })
+        unsafe {
+            call!(
+                libc::SYS_sendto,
+                self.fd.raw(),
+                message.as_ptr(),
+                message.len(),
+                0,
+                0,
+                0
+            )
+        }
         .map(drop)
     }
 
@@ -133,9 +143,17 @@ impl Connector {
     /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] when the timeout is over.
     pub fn receive<'b>(&self, buffer: &'b mut Message) -> Result<&'b [u8], Errno> {
         // SAFETY: the kernel writes at most so many bytes there.
-        let length = Errno::check(unsafe {
-            libc::recv(self.fd.raw(), buffer.as_mut_ptr().cast(), buffer.len(), 0)
-        })?;
+        let length = unsafe {
+            call!(
+                libc::SYS_recvfrom,
+                self.fd.raw(),
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                0,
+                0,
+                0
+            )
+        }?;
         Ok(buffer.get(..length).unwrap_or(&[]))
     }
 
@@ -148,14 +166,17 @@ impl Connector {
     pub fn peek(&self) -> Result<(), Errno> {
         let mut byte = [0; 1];
         // SAFETY: the kernel writes at most so many bytes there.
-        Errno::check(unsafe {
-            libc::recv(
+        unsafe {
+            call!(
+                libc::SYS_recvfrom,
                 self.fd.raw(),
-                byte.as_mut_ptr().cast(),
+                byte.as_mut_ptr(),
                 byte.len(),
                 libc::MSG_PEEK | libc::MSG_DONTWAIT,
+                0,
+                0
             )
-        })
+        }
         .map(drop)
     }
 
@@ -178,8 +199,8 @@ impl Connector {
         }
         let no_timeout = core::ptr::null::<libc::timespec>();
         // SAFETY: so many headers, each with one buffer of the length given; all of it outlives the call.
-        let count = Errno::check(unsafe {
-            libc::syscall(
+        let count = unsafe {
+            call!(
                 libc::SYS_recvmmsg,
                 self.fd.raw(),
                 headers.as_mut_ptr(),
@@ -187,7 +208,7 @@ impl Connector {
                 libc::MSG_DONTWAIT,
                 no_timeout,
             )
-        })?;
+        }?;
         messages.count = count;
         for (length, header) in messages.lengths.iter_mut().zip(&headers) {
             *length = header.msg_len as usize;
@@ -201,15 +222,16 @@ impl Connector {
         let mut length = size_of_val(&info) as libc::socklen_t;
         // SAFETY: the kernel writes at most `length` bytes there.
         let result = unsafe {
-            libc::getsockopt(
+            call!(
+                libc::SYS_getsockopt,
                 self.fd.raw(),
                 libc::SOL_SOCKET,
                 libc::SO_MEMINFO,
-                info.as_mut_ptr().cast(),
-                &mut length,
+                info.as_mut_ptr(),
+                &raw mut length,
             )
         };
-        if result == 0 {
+        if result.is_ok() {
             info[libc::SK_MEMINFO_DROPS as usize]
         } else {
             0
@@ -221,13 +243,14 @@ impl Connector {
         let mut buffer: c_int = 0;
         let mut length = size_of_val(&buffer) as libc::socklen_t;
         // SAFETY: the kernel writes at most `length` bytes there.
-        unsafe {
-            libc::getsockopt(
+        let _ = unsafe {
+            call!(
+                libc::SYS_getsockopt,
                 self.fd.raw(),
                 libc::SOL_SOCKET,
                 libc::SO_RCVBUF,
-                (&raw mut buffer).cast(),
-                &mut length,
+                &raw mut buffer,
+                &raw mut length,
             )
         };
         // The kernel doubles it, for its own records of each message.
@@ -242,14 +265,14 @@ impl Connector {
 
 fn netlink(protocol: c_int) -> Result<Fd, Errno> {
     // SAFETY: no memory is involved.
-    Errno::check(unsafe {
-        libc::syscall(
+    unsafe {
+        call!(
             libc::SYS_socket,
             libc::AF_NETLINK,
             libc::SOCK_DGRAM | libc::SOCK_CLOEXEC,
             protocol,
         )
-    })
+    }
     .map(Fd::own)
 }
 
@@ -260,13 +283,14 @@ fn join(fd: &Fd, group: u32) -> Result<(), Errno> {
     address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
     address.nl_groups = group;
     // SAFETY: an address of this length.
-    Errno::check(unsafe {
-        libc::bind(
+    unsafe {
+        call!(
+            libc::SYS_bind,
             fd.raw(),
-            (&raw const address).cast(),
+            &raw const address,
             size_of_val(&address) as libc::socklen_t,
         )
-    })
+    }
     .map(drop)
 }
 

@@ -1,9 +1,12 @@
 //! Threads that wait for nothing: pinned, real-time, with memory of their own.
 
-use core::ffi::{c_int, c_void};
-use core::mem::MaybeUninit;
+#[cfg(not(test))]
+use core::arch::asm;
+use core::ffi::c_int;
+#[cfg(test)]
 use core::ptr;
 
+use super::call::call;
 use super::{Errno, Mapping};
 
 /// A thread's id in the kernel. Belongs to the thread that asked for it.
@@ -38,7 +41,7 @@ impl ThreadId {
 /// The calling thread's id.
 pub fn thread_id() -> ThreadId {
     // SAFETY: no memory is involved, and it cannot fail. A thread id fits into 30 bits.
-    let number = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
+    let number = unsafe { call!(libc::SYS_gettid) }.unwrap_or(0) as u32;
     ThreadId {
         number,
         realtime: false,
@@ -65,9 +68,7 @@ struct Entry {
 
 /// The kernel's page size: the guard and the lock must be whole pages.
 pub(super) fn page_size() -> usize {
-    // SAFETY: no memory is involved. `sysconf` gives the same, and knows 2 KiB of other things.
-    usize::try_from(unsafe { libc::getauxval(libc::AT_PAGESZ) })
-        .ok()
+    super::args::fact(libc::AT_PAGESZ as usize)
         .filter(|size| size.is_power_of_two())
         .unwrap_or(4096)
 }
@@ -96,7 +97,7 @@ pub fn start(
 ) -> Result<(), Errno> {
     let page = page_size();
     let round = |length: usize| (length + page - 1) & !(page - 1);
-    let (guard, stack) = (page, round(stack.max(libc::PTHREAD_STACK_MIN)));
+    let (guard, stack) = (page, round(stack));
     let whole = guard + stack + round(buffer.max(1));
     let mapping = Mapping::new(whole)?;
     mapping.guard(guard)?;
@@ -104,37 +105,116 @@ pub fn start(
         let _ = mapping.lock(guard, whole - guard);
     }
     let bottom = mapping.start();
-    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
-    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: the memory is mapped, ours, and stays (the mapping is leaked once the thread runs). The entry
     // lies where the buffer will be, a page at least and aligned; the new thread takes it out first thing.
-    let error = unsafe {
-        let entry = bottom.add(guard + stack).cast::<Entry>();
+    unsafe {
+        let top = bottom.add(guard + stack);
+        let entry = top.cast::<Entry>();
         entry.write(Entry {
             run,
             argument,
-            buffer: bottom.add(guard + stack),
+            buffer: top,
             buffer_len: buffer,
         });
-        libc::pthread_attr_init(attributes.as_mut_ptr());
-        libc::pthread_attr_setstack(attributes.as_mut_ptr(), bottom.add(guard).cast(), stack);
-        libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-        libc::pthread_create(
-            thread.as_mut_ptr(),
-            attributes.as_ptr(),
-            enter,
-            entry.cast(),
-        )
-    };
-    if error != 0 {
-        return Err(Errno(error));
+        begin(entry)?;
     }
     core::mem::forget(mapping);
     Ok(())
 }
 
-extern "C" fn enter(entry: *mut c_void) -> *mut c_void {
-    let place = entry.cast::<Entry>();
+/// Starts a thread that goes into [`enter`], on the stack that ends where the entry lies. It shares all with this one.
+#[cfg(not(test))]
+unsafe fn begin(entry: *mut Entry) -> Result<(), Errno> {
+    const FLAGS: c_int = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM;
+    let result: isize;
+    // The new thread finds the registers as they are here, but for its stack and the result, which is 0. Nothing is above it on its
+    // stack; that it never comes back here is what `enter` is for.
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller vouches for the stack. This thread's own is not touched.
+    unsafe {
+        asm!(
+            "syscall",
+            "test eax, eax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, rsi",
+            "call {enter}",
+            "2:",
+            enter = sym enter,
+            inlateout("rax") libc::SYS_clone => result,
+            in("rdi") FLAGS,
+            in("rsi") entry,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "svc 0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x0, x1",
+            "bl {enter}",
+            "2:",
+            enter = sym enter,
+            in("x8") libc::SYS_clone,
+            inlateout("x0") FLAGS as isize => result,
+            in("x1") entry,
+            out("x30") _,
+        );
+    }
+    #[cfg(target_arch = "arm")]
+    // SAFETY: as above. The number goes into r7, which the compiler keeps for itself.
+    unsafe {
+        asm!(
+            "mov {own}, r7",
+            "mov r7, {number}",
+            "svc 0",
+            "mov r7, {own}",
+            "cmp r0, #0",
+            "bne 2f",
+            "mov r0, r1",
+            "bl {enter}",
+            "2:",
+            enter = sym enter,
+            own = out(reg) _,
+            number = in(reg) libc::SYS_clone,
+            inlateout("r0") FLAGS => result,
+            in("r1") entry,
+            out("lr") _,
+        );
+    }
+    super::call::check(result).map(drop)
+}
+
+/// The test harness' threads have memory of their own, which what is tested here uses: those are to be such threads too.
+#[cfg(test)]
+unsafe fn begin(entry: *mut Entry) -> Result<(), Errno> {
+    let entry = entry.expose_provenance();
+    // SAFETY: the caller has put it there for this thread.
+    std::thread::spawn(move || unsafe { run(ptr::with_exposed_provenance_mut(entry)) });
+    Ok(())
+}
+
+#[cfg(not(test))]
+unsafe extern "C" fn enter(entry: *mut Entry) -> ! {
+    // SAFETY: the entry that `start` has written for this thread.
+    unsafe { run(entry) };
+    loop {
+        // SAFETY: ends this thread, whose memory stays.
+        let _ = unsafe { call!(libc::SYS_exit, 0) };
+    }
+}
+
+/// What a new thread does.
+unsafe fn run(place: *mut Entry) {
     // SAFETY: written by `start` for this thread alone. The buffer is zero as if it had never been there.
     let entry = unsafe {
         let entry = place.read();
@@ -147,7 +227,6 @@ extern "C" fn enter(entry: *mut c_void) -> *mut c_void {
         argument: entry.argument,
         buffer,
     });
-    ptr::null_mut()
 }
 
 /// Priority of the capture threads. Above every ordinary program and the usual real-time one, below the interrupt
@@ -173,10 +252,7 @@ pub fn reset_scheduling() -> Result<(), Errno> {
 /// musl's own function always fails: it holds that the kernel's is about threads, not processes.
 fn schedule(policy: c_int, priority: c_int) -> Result<(), Errno> {
     // SAFETY: the kernel's `struct sched_param` is one int, which it only reads.
-    Errno::check(unsafe {
-        libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority)
-    })
-    .map(drop)
+    unsafe { call!(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) }.map(drop)
 }
 
 /// The kernel's first `struct sched_attr`.
@@ -212,8 +288,7 @@ pub fn favour() -> Result<(), Errno> {
         period_ns: 0,
     };
     // SAFETY: the kernel reads as many bytes as `size` says. 0 is the calling thread.
-    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) })
-        .map(drop)
+    unsafe { call!(libc::SYS_sched_setattr, 0, &raw const attributes, 0) }.map(drop)
 }
 
 /// Highest number of CPUs, as in the kernel's own `cpu_set_t` of the C libraries.
@@ -236,14 +311,14 @@ impl CpuSet {
     pub fn allowed() -> Result<Self, Errno> {
         let mut set = Self::EMPTY;
         // SAFETY: the kernel writes at most so many bytes there.
-        Errno::check(unsafe {
-            libc::syscall(
+        unsafe {
+            call!(
                 libc::SYS_sched_getaffinity,
                 0,
                 size_of_val(&set.0),
                 set.0.as_mut_ptr(),
             )
-        })?;
+        }?;
         Ok(set)
     }
 
@@ -305,14 +380,14 @@ pub fn allow(set: &CpuSet) -> Result<(), Errno> {
 
 fn affinity(thread: u32, set: &CpuSet) -> Result<(), Errno> {
     // SAFETY: the kernel reads at most so many bytes there.
-    Errno::check(unsafe {
-        libc::syscall(
+    unsafe {
+        call!(
             libc::SYS_sched_setaffinity,
             thread,
             size_of_val(&set.0),
             set.0.as_ptr(),
         )
-    })
+    }
     .map(drop)
 }
 

@@ -1,7 +1,6 @@
 //! The kernel's directory of tracepoints.
 
-use core::ptr;
-
+use super::call::call;
 use super::{Errno, Fd, OpenMode, open, open_at};
 
 /// fsopen(2) and what belongs to it have the same numbers on every architecture (Linux 5.2).
@@ -9,9 +8,9 @@ const FSOPEN: libc::c_long = 430;
 const FSCONFIG: libc::c_long = 431;
 const FSMOUNT: libc::c_long = 432;
 /// FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC.
-const CLOEXEC: libc::c_ulong = 1;
+const CLOEXEC: u32 = 1;
 /// FSCONFIG_CMD_CREATE
-const CREATE: libc::c_ulong = 6;
+const CREATE: u32 = 6;
 
 /// The directory: where it is mounted, else mounted for this process alone, where nobody can see it.
 ///
@@ -26,11 +25,10 @@ pub fn trace_directory() -> Result<Fd, Errno> {
         }
     }
     // SAFETY: the name is NUL-terminated.
-    let context = Errno::check(unsafe { libc::syscall(FSOPEN, c"tracefs".as_ptr(), CLOEXEC) })?;
+    let context = unsafe { call!(FSOPEN, c"tracefs".as_ptr(), CLOEXEC) }?;
     let context = Fd::own(context);
-    let none = ptr::null::<u8>();
     // SAFETY: no key and no value are handed over.
-    Errno::check(unsafe { libc::syscall(FSCONFIG, context.raw(), CREATE, none, none, 0) })?;
+    unsafe { call!(FSCONFIG, context.raw(), CREATE, 0, 0, 0) }?;
     // SAFETY: no memory is involved.
-    Errno::check(unsafe { libc::syscall(FSMOUNT, context.raw(), CLOEXEC, 0) }).map(Fd::own)
+    unsafe { call!(FSMOUNT, context.raw(), CLOEXEC, 0) }.map(Fd::own)
 }

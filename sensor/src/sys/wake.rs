@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::call::call;
+
 /// A bell that many may ring and one listens to. Ringing costs a system call only while it sleeps.
 #[derive(Debug)]
 pub struct Wake {
@@ -30,8 +32,8 @@ impl Wake {
         self.rung.fetch_add(1, Ordering::SeqCst);
         if self.sleeping.load(Ordering::SeqCst) != 0 {
             // SAFETY: the word is ours; no other memory is involved.
-            unsafe {
-                libc::syscall(
+            let _ = unsafe {
+                call!(
                     libc::SYS_futex,
                     self.rung.as_ptr(),
                     libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
@@ -55,8 +57,8 @@ impl Wake {
             .as_ref()
             .map_or(core::ptr::null(), |timeout| timeout.as_ptr());
         // SAFETY: word and timeout are ours and outlive the call. It returns at once if the word is not `seen`.
-        unsafe {
-            libc::syscall(
+        let _ = unsafe {
+            call!(
                 libc::SYS_futex,
                 self.rung.as_ptr(),
                 libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
