@@ -135,6 +135,39 @@ fn purposes_and_texts_are_there_again() {
     assert_eq!(rules[0].purpose, Purpose::Query);
 }
 
+#[test]
+fn texts_come_back_whatever_is_in_them() {
+    let rule = |number: usize| Rule {
+        id: format!("rule {number}"),
+        name: format!("\u{e4}\0\u{1}\u{10}\u{7f} aaaaaaa \u{1f426} {number}"),
+        references: (0..60)
+            .map(|place| format!("https://example.org/a/long/path/{number}/{place}"))
+            .collect(),
+        ..sequence()
+    };
+    let rules: Vec<Rule> = (0..40).map(rule).collect();
+    let bytes = assemble(&rules, 1).unwrap();
+    // As text they were 80,000.
+    assert!(bytes.len() < 24_000, "{}", bytes.len());
+    let pack = Pack::parse(&bytes).unwrap();
+    let mut room = [0; MAX_TEXTS];
+    for found in pack.rules() {
+        let rule = &rules[usize::from(found.index) / 3];
+        let info = pack.info(&found, &mut room);
+        assert_eq!(
+            (info.name, info.tags),
+            (&*rule.name, "Domain: Endpoint, OS: Linux")
+        );
+        // Those for which there is no room are left out, whole.
+        let kept = info.references.split(' ').count();
+        assert!((40..60).contains(&kept), "{kept}");
+        assert_eq!(info.references, rule.references[..kept].join(" "));
+    }
+    // Without room there are none.
+    let first = pack.rule(0).unwrap();
+    assert_eq!(pack.info(&first, &mut [0; 100]).name, "");
+}
+
 /// Each a rule that would not be bounded, or that no device could keep.
 #[test]
 fn tests_that_cannot_be_kept_or_bounded_are_refused() {
