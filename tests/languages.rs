@@ -65,6 +65,12 @@ detection:
   condition: word and not jail
 ";
 
+/// What completes the sequence was forked before the end that begins it, and becomes its program after that.
+const FORKED_BEFORE: &str = "cd $(mktemp -d) && mkfifo end after
+    /bin/sh -c 'read word <end; exit 1' peewit-end & ended=$!
+    (read word <after; exec /bin/true peewit-after) &
+    echo >end; wait $ended; echo >after; wait; rm -r $PWD";
+
 #[test]
 fn sequences_ends_thresholds_and_sigma() {
     let _turn = alone();
@@ -102,18 +108,20 @@ fn sequences_ends_thresholds_and_sigma() {
         "/bin/true peewit-one; /bin/true peewit-two; true",
         "/bin/true peewit-end; /bin/true peewit-after; true",
         "/bin/false peewit-end; /bin/true peewit-after; true",
+        FORKED_BEFORE,
         "for turn in 1 2 3 4 5 6; do /bin/true peewit-many; done",
         "cd /srv; /bin/echo x \"peewit\"-sigma >/dev/null; true",
         "cd /; /bin/echo x \"peewit\"-sigma >/dev/null; true",
     ] {
         attack.shell(command);
     }
-    let alerts = sensor.wait_for_alerts(4);
+    let alerts = sensor.wait_for_alerts(5);
     let told = |alert: &Value| (alert["rule.id"].clone(), alert["process.args"].clone());
     assert_eq!(
         alerts.iter().map(told).collect::<Vec<_>>(),
         [
             (json!("siblings"), json!(["/bin/true", "peewit-two"])),
+            (json!("ended"), json!(["/bin/true", "peewit-after"])),
             (json!("ended"), json!(["/bin/true", "peewit-after"])),
             (json!("often"), json!(["/bin/true", "peewit-many"])),
             (
@@ -129,12 +137,12 @@ fn sequences_ends_thresholds_and_sigma() {
         alerts[0]["process.pid"]
     );
     assert_eq!(alerts[0]["rule.author"], json!(["One"]));
-    assert_eq!(alerts[3]["rule.author"], json!(["An Author", "Another"]));
+    assert_eq!(alerts[4]["rule.author"], json!(["An Author", "Another"]));
     assert_eq!(
-        alerts[3]["threat.technique.subtechnique.id"],
+        alerts[4]["threat.technique.subtechnique.id"],
         json!(["T1059.004"])
     );
-    assert_eq!(alerts[3]["kibana.alert.severity"], json!("critical"));
+    assert_eq!(alerts[4]["kibana.alert.severity"], json!("critical"));
     let said = sensor.stop(libc::SIGTERM);
-    assert!(said.contains("alerts: 4"), "{said}");
+    assert!(said.contains("alerts: 5"), "{said}");
 }

@@ -91,7 +91,9 @@ class Peewit(Watcher):
         return None if (BUILT / "peewit").exists() else "targets/build was not run"
 
     def arguments(self):
-        return [BUILT / "peewit", "run", "--alerts", self.folder / "alerts"]
+        # Nothing of a sensor that runs here otherwise.
+        own = [f"--{what}={self.folder / what}" for what in ("alerts", "state", "socket")]
+        return [BUILT / "peewit", "run", *own]
 
     def memory(self):
         rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()

@@ -21,8 +21,8 @@ use crate::source::{Execs, Notice, fanotify};
 use crate::state::{Exec, Facts, Found, Missing, SENSOR, STATE, Sensor};
 use crate::subject::{Parent, Subject};
 use crate::sys::{
-    Book, Errno, Fd, Held, Message, Messages, Once, Start, ThreadId, favour, pin, realtime,
-    sleep_ms, thread_id,
+    Book, Errno, Fd, Held, Message, Once, Start, ThreadId, favour, pin, realtime, sleep_ms,
+    thread_id,
 };
 
 /// Most capture threads. The events of further CPUs go to the last one.
@@ -81,7 +81,6 @@ pub fn run(start: Start) {
         invoked,
         judge: Judge::new(),
         roots: Roots::new(),
-        messages: Messages::new(),
     };
     if let Execs::Fanotify(group) = &capture.execs {
         fanotify::run(group, &mut worker);
@@ -119,7 +118,6 @@ pub struct Worker {
     invoked: &'static mut [u8],
     judge: Judge,
     roots: Roots,
-    messages: Messages,
 }
 
 impl Worker {
@@ -149,7 +147,7 @@ impl Worker {
             executable: executable.ok(),
             args: args.ok().map(|()| self.arguments.block()),
         };
-        let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
+        let desk = (&mut self.judge, &mut self.roots);
         settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
@@ -175,7 +173,7 @@ impl Worker {
             executable: executable.ok(),
             args: args.ok().map(|()| self.arguments.block()),
         };
-        let desk = (&mut self.judge, &mut self.roots, &mut self.messages);
+        let desk = (&mut self.judge, &mut self.roots);
         settle(self.sensor, self.me, desk, self.invoked, &exec);
         self.arguments.release();
     }
@@ -186,12 +184,12 @@ impl Worker {
 fn settle(
     sensor: &'static Sensor,
     me: ThreadId,
-    (judge, roots, messages): (&mut Judge, &mut Roots, &mut Messages),
+    (judge, roots): (&mut Judge, &mut Roots),
     room: &mut [u8],
     exec: &Exec<'_>,
 ) {
     let mut facts = Facts::new();
-    while let Some(kin) = kin(sensor, me, messages, exec.pid, &mut facts)
+    while let Some(kin) = kin(sensor, me, exec.pid, &mut facts)
         && !handle(sensor, me, (judge, roots, room), &kin, &facts, exec)
     {}
 }
@@ -208,15 +206,9 @@ struct Kin {
 /// Takes note of what happened before an exec, and gives its parent and the rules by which that is described. Not inlined: what
 /// either needs of the stack, looking up processes here and judging one there, it does not need at the same time.
 #[inline(never)]
-fn kin(
-    sensor: &Sensor,
-    me: ThreadId,
-    messages: &mut Messages,
-    pid: u32,
-    facts: &mut Facts,
-) -> Option<Kin> {
+fn kin(sensor: &Sensor, me: ThreadId, pid: u32, facts: &mut Facts) -> Option<Kin> {
     let mut state = STATE.lock(me);
-    state.drain(sensor, messages);
+    state.drain(sensor, Some(pid));
     let (parent_pid, parent_known) = state.parent(sensor, pid, facts);
     Some(Kin {
         parent_pid,

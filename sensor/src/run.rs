@@ -19,9 +19,9 @@ use crate::rules::RULES;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::store::Store;
 use crate::sys::{
-    Asked, Control, Ended, Errno, Messages, Once, OpenMode, STDOUT, Signals, Supervisor, ThreadId,
-    Waited, boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_stack,
-    sleep_ms, thread_id,
+    Asked, Control, Ended, Errno, Once, OpenMode, STDOUT, Signals, Supervisor, ThreadId, Waited,
+    boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_stack, sleep_ms,
+    thread_id,
 };
 use crate::text::{plain, say};
 use crate::texts::Text;
@@ -238,9 +238,8 @@ impl Watch {
         rule_count: usize,
     ) -> Result<(), Error> {
         let (sensor, me) = (self.sensor, self.me);
-        let mut messages = Messages::new();
         seed(sensor, me, false);
-        self.prove(&mut messages)?;
+        self.prove()?;
         let health = self.keeper.tell(Reason::Start, me);
         plain(concat!("peewit ", env!("CARGO_PKG_VERSION"), " watches; "))
             .text("source: ")
@@ -272,7 +271,7 @@ impl Watch {
             let ready = match signals.wait(files, pulse.interval_ms.min(LOOK_MS)) {
                 Waited::Signal => match signals.next() {
                     Some(Asked::Reload) if !self.is_hung_up() => {
-                        self.reload(&mut messages);
+                        self.reload();
                         0
                     }
                     Some(_) => return Ok(()),
@@ -288,7 +287,7 @@ impl Watch {
             sensor.lineage.seen();
             let (seen, handled) = {
                 let mut state = STATE.lock(me);
-                state.drain(sensor, &mut messages);
+                state.drain(sensor, None);
                 (state.counters.overruns, state.counters.execs)
             };
             delay = if handled - execs >= BUSY {
@@ -324,7 +323,7 @@ impl Watch {
                 self.supervisor.tell(b"WATCHDOG=1");
             }
             if boot_ms() >= canary_at {
-                self.canary(&mut messages);
+                self.canary();
                 canary_at = boot_ms().saturating_add(self.canary_ms);
             }
         }
@@ -345,8 +344,8 @@ impl Watch {
     }
 
     /// Whether events still come: another program may have silenced the connector for all. Then it is asked again.
-    fn canary(&mut self, messages: &mut Messages) {
-        let silent = match self.prove(messages) {
+    fn canary(&mut self) {
+        let silent = match self.prove() {
             Ok(()) => false,
             // No child could be started: nothing is known.
             Err(Error::Child(_)) => return,
@@ -369,14 +368,14 @@ impl Watch {
     }
 
     /// Starts a child, and waits until its exec was seen.
-    fn prove(&self, messages: &mut Messages) -> Result<(), Error> {
+    fn prove(&self) -> Result<(), Error> {
         let child = crate::sys::run(c"/proc/self/exe", &[c"peewit", c"canary"])
             .and_then(Ended::well)
             .map_err(Error::Child)?;
         let until = boot_ms() + PROOF_MS;
         loop {
             let mut state = STATE.lock(self.me);
-            state.drain(self.sensor, messages);
+            state.drain(self.sensor, None);
             if state.own_child == child.pid {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ pub mod perf;
 use peewit_core::alert::Source;
 
 use crate::problem::Problem;
-use crate::sys::{Errno, Fd, Message, Messages};
+use crate::sys::{Errno, Fd, Message};
 use connector::Connection;
 
 /// What a process did.
@@ -103,10 +103,11 @@ pub enum Lineage {
 }
 
 impl Lineage {
-    /// Takes what happened up to now, in its order. Gives whether something was lost. One thread at a time.
-    pub fn drain(&self, messages: &mut Messages, take: &mut dyn FnMut(Notice)) -> bool {
+    /// Takes what happened up to now, in its order, or until `take` says that it is enough. Gives whether something was lost. One
+    /// thread at a time.
+    pub fn drain(&self, take: &mut dyn FnMut(Notice) -> bool) -> bool {
         match self {
-            Self::Connector(connection) => connection.drain(messages, take),
+            Self::Connector(connection) => connection.drain(take),
             Self::Perf(tasks) => tasks.drain(take),
             Self::Proc => false,
         }

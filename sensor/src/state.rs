@@ -18,7 +18,7 @@ use crate::proc::{Arguments, PATH_MAX, Proc};
 use crate::rules::RULES;
 use crate::source::{Lineage, Notice};
 use crate::subject::{Parent, Subject};
-use crate::sys::{Book, Errno, Held, Mapping, Messages, Once, PiMutex, Wake, lock_value, real_ms};
+use crate::sys::{Book, Errno, Held, Mapping, Once, PiMutex, Wake, lock_value, real_ms};
 
 /// What does not change once the sensor runs.
 pub struct Sensor {
@@ -187,23 +187,31 @@ impl State {
         let _ = lock_value(&self.lineage);
     }
 
-    /// Takes note of the forks and ends up to now.
-    pub fn drain(&mut self, sensor: &Sensor, messages: &mut Messages) {
+    /// Takes note of the forks and ends up to now. If a process is named and its fork is among them, only up to that, unless the
+    /// rules ask for the order of events: all that it came from was before, and what was later is still there the next time.
+    pub fn drain(&mut self, sensor: &Sensor, until: Option<u32>) {
         let Some(rules) = RULES.hold() else {
             return;
         };
         let engine = rules.engine();
-        let lost = sensor.lineage.drain(messages, &mut |notice| match notice {
-            Notice::Fork {
-                parent,
-                child,
-                thread: false,
-            } => self.forked(sensor, engine, parent, child),
-            Notice::Exit { tid, pid, status } if tid == pid => {
-                self.ended(sensor, engine, pid, status);
+        let until = until.filter(|_| !rules.has_sequences());
+        let lost = sensor.lineage.drain(&mut |notice| {
+            match notice {
+                Notice::Fork {
+                    parent,
+                    child,
+                    thread: false,
+                } => {
+                    self.forked(sensor, engine, parent, child);
+                    return until == Some(child);
+                }
+                Notice::Exit { tid, pid, status } if tid == pid => {
+                    self.ended(sensor, engine, pid, status);
+                }
+                Notice::Answer { .. } => self.answered = true,
+                _ => {}
             }
-            Notice::Answer { .. } => self.answered = true,
-            _ => {}
+            false
         });
         self.counters.overruns += u64::from(lost);
     }

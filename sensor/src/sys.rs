@@ -48,7 +48,7 @@ pub use pair::{Held, Pair};
 pub use perf::{Many, PerfRecord, PerfRing, Tells};
 pub use process::{Ended, exit, host_name, machine, process_id, random, release, run};
 pub use signal::{Asked, Signals, Waited, wait_readable};
-pub use socket::{Connector, Instruction, Message, Messages, device_events};
+pub use socket::{Connector, Instruction, Message, device_events};
 pub use thread::{
     CpuSet, MAX_CPUS, Memory, PRIORITY, Start, ThreadId, allow, favour, pin, pin_thread, realtime,
     reset_scheduling, start, thread_id,

@@ -10,7 +10,7 @@ use crate::file::{Error, File};
 use crate::log::Path;
 use crate::rules::{self, RULES};
 use crate::state::STATE;
-use crate::sys::{Book, Messages, monotonic_ns, release_stack, sleep_ms};
+use crate::sys::{Book, monotonic_ns, release_stack, sleep_ms};
 use crate::text::{Decimal, plain, say};
 
 /// How often to try to put a header into a stream that has no room, every 10 ms.
@@ -33,12 +33,12 @@ const fn is_obeyed(name: Name) -> bool {
 impl Watch {
     /// Reads all again and uses it; or says what is bad, and goes on with what there was.
     #[inline(never)]
-    pub(super) fn reload(&mut self, messages: &mut Messages) {
+    pub(super) fn reload(&mut self) {
         let now = Decimal::new(monotonic_ns() / 1000);
         if let Ok(message) = Path::of(&[b"RELOADING=1\nMONOTONIC_USEC=", now.as_bytes()]) {
             self.supervisor.tell(message.as_bytes());
         }
-        if self.read_again(messages).is_some() {
+        if self.read_again().is_some() {
             self.keeper.reloads += 1;
         } else {
             self.keeper.reloads_refused += 1;
@@ -50,7 +50,7 @@ impl Watch {
     }
 
     /// Nothing is changed before all was found good.
-    fn read_again(&mut self, messages: &mut Messages) -> Option<()> {
+    fn read_again(&mut self) -> Option<()> {
         let refuse = |error: Error| {
             error.tell(config::path(&self.told), &mut say(""));
         };
@@ -74,7 +74,7 @@ impl Watch {
             let pack = held.engine().pack();
             (pack.build(), pack.checksum()) != identity
         });
-        if !self.replace(messages, Some(book).filter(|_| is_new), exceptions) {
+        if !self.replace(Some(book).filter(|_| is_new), exceptions) {
             say("the rules before these are still in use");
             return None;
         }
@@ -90,12 +90,7 @@ impl Watch {
     }
 
     /// Other exceptions, and other rules if there are some, between two events. Gives whether that could be done.
-    fn replace(
-        &mut self,
-        messages: &mut Messages,
-        book: Option<Book>,
-        exceptions: Exceptions,
-    ) -> bool {
+    fn replace(&mut self, book: Option<Book>, exceptions: Exceptions) -> bool {
         let (sensor, me) = (self.sensor, self.me);
         let Some(book) = book else {
             STATE.lock(me).outlet.exceptions = exceptions;
@@ -107,7 +102,7 @@ impl Watch {
         }
         self.host.use_pack(&book.engine().pack());
         let mut state = STATE.lock(me);
-        if !state.replace_rules(sensor, messages, book) {
+        if !state.replace_rules(sensor, book) {
             return false;
         }
         state.outlet.exceptions = exceptions;

@@ -3,7 +3,7 @@
 use super::Notice;
 use crate::netlink::{ANSWERS, Request, parse, request};
 use crate::problem::Problem;
-use crate::sys::{Connector, Errno, Fd, Instruction, Message, Messages, wait_readable};
+use crate::sys::{Connector, Errno, Fd, Instruction, Message, wait_readable};
 
 /// How long the kernel may take to answer.
 const ANSWER_MS: u32 = 500;
@@ -31,21 +31,17 @@ impl Connection {
         self.socket.peek() == Err(Errno::OVERRUN)
     }
 
-    pub(super) fn drain(&self, messages: &mut Messages, take: &mut dyn FnMut(Notice)) -> bool {
+    pub(super) fn drain(&self, take: &mut dyn FnMut(Notice) -> bool) -> bool {
+        // One after the other: there are rarely more than two, and a call that takes several would cost more than two of these.
+        let mut message: Message = [0; 96];
         let mut lost = false;
         loop {
-            match self.socket.take(messages) {
-                Ok(()) => {}
-                Err(Errno::OVERRUN) => {
-                    // Until it is empty everything is dropped: go on at once.
-                    lost = true;
-                    continue;
-                }
+            match self.socket.take(&mut message) {
+                Ok(message) if parse(message).is_some_and(&mut *take) => return lost,
+                Ok(_) => {}
+                // Until it is empty everything is dropped: go on at once.
+                Err(Errno::OVERRUN) => lost = true,
                 Err(_) => return lost,
-            }
-            messages.iter().filter_map(parse).for_each(&mut *take);
-            if !messages.is_full() {
-                return lost;
             }
         }
     }

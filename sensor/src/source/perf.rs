@@ -137,7 +137,7 @@ impl Tasks {
 
     /// The rings are merged by time. What is written later than this begins is left for the next time: a task's start is
     /// written before it runs, so whatever follows from a record taken here has been taken too.
-    pub(super) fn drain(&self, take: &mut dyn FnMut(Notice)) -> bool {
+    pub(super) fn drain(&self, take: &mut dyn FnMut(Notice) -> bool) -> bool {
         let until = monotonic_ns();
         let mut lost = false;
         loop {
@@ -163,8 +163,8 @@ impl Tasks {
                 return lost;
             };
             ring.advance(&record);
-            if let Some(notice) = task(&record) {
-                take(notice);
+            if task(&record).is_some_and(&mut *take) {
+                return lost;
             }
         }
     }

@@ -4,7 +4,7 @@ use peewit_core::lineage::Parent as Kin;
 
 use super::{Sensor, State};
 use crate::rules::RULES;
-use crate::sys::{Book, Messages};
+use crate::sys::Book;
 
 impl State {
     /// Replaces the rules. What happened up to now was judged by the old ones, what comes is by the new ones; what a
@@ -12,8 +12,8 @@ impl State {
     /// are still in use.
     ///
     /// Pending sequences and what counted towards thresholds is forgotten: the new rules have other numbers.
-    pub fn replace_rules(&mut self, sensor: &Sensor, messages: &mut Messages, book: Book) -> bool {
-        self.drain(sensor, messages);
+    pub fn replace_rules(&mut self, sensor: &Sensor, book: Book) -> bool {
+        self.drain(sensor, None);
         // It names rules.
         if let Some(rules) = RULES.hold() {
             self.outlet.tell_held_back(&rules.engine().pack());

@@ -1,7 +1,7 @@
 //! Rules, and the memory that they are in.
 
 use peewit_core::engine::{Engine, Limits};
-use peewit_core::pack::{Error, Pack};
+use peewit_core::pack::{Error, Pack, Purpose};
 
 use super::Mapping;
 use crate::invoked::is_key;
@@ -11,6 +11,7 @@ pub struct Book {
     /// Of a life as long as this value's, whatever it says here: see [`Book::engine`].
     engine: Engine<'static>,
     keeps_invoked: bool,
+    has_sequences: bool,
     /// Not touched any more, and given back when this is dropped.
     _memory: Mapping,
 }
@@ -28,6 +29,9 @@ impl Book {
         let pack = Pack::parse(unsafe { &*bytes })?;
         Ok(Self {
             keeps_invoked: is_key(&pack),
+            has_sequences: pack
+                .rules()
+                .any(|rule| matches!(rule.purpose, Purpose::Stage { .. })),
             engine: Engine::new(pack, Limits::Device),
             _memory: memory,
         })
@@ -36,6 +40,11 @@ impl Book {
     /// Whether it is kept with each process by which path it was invoked.
     pub const fn keeps_invoked(&self) -> bool {
         self.keeps_invoked
+    }
+
+    /// Whether some rule asks in which order events came.
+    pub const fn has_sequences(&self) -> bool {
+        self.has_sequences
     }
 
     /// What evaluates them.

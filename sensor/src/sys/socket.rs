@@ -23,48 +23,6 @@ pub struct Instruction {
 /// Room for one message: those of the process connector have 76 bytes.
 pub type Message = [u8; 96];
 
-/// How many messages one [`Connector::take`] can take.
-const BATCH: usize = 8;
-
-/// Room for a batch of messages, and how long each is.
-#[derive(Debug)]
-pub struct Messages {
-    bytes: [Message; BATCH],
-    lengths: [usize; BATCH],
-    count: usize,
-}
-
-impl Messages {
-    /// Empty.
-    pub const fn new() -> Self {
-        Self {
-            bytes: [[0; 96]; BATCH],
-            lengths: [0; BATCH],
-            count: 0,
-        }
-    }
-
-    /// Those of the last batch.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes
-            .iter()
-            .zip(self.lengths)
-            .take(self.count)
-            .filter_map(|(bytes, length)| bytes.get(..length))
-    }
-
-    /// Whether there may be more in the socket.
-    pub const fn is_full(&self) -> bool {
-        self.count == BATCH
-    }
-}
-
-impl Default for Messages {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// A socket that takes what the process connector sends and a filter lets through.
 #[derive(Debug)]
 pub struct Connector {
@@ -142,19 +100,15 @@ impl Connector {
     /// # Errors
     /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] when the timeout is over.
     pub fn receive<'b>(&self, buffer: &'b mut Message) -> Result<&'b [u8], Errno> {
-        // SAFETY: the kernel writes at most so many bytes there.
-        let length = unsafe {
-            call!(
-                libc::SYS_recvfrom,
-                self.fd.raw(),
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                0,
-                0,
-                0
-            )
-        }?;
-        Ok(buffer.get(..length).unwrap_or(&[]))
+        self.get(buffer, 0)
+    }
+
+    /// Takes a message that is there, without waiting.
+    ///
+    /// # Errors
+    /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] if there is none.
+    pub fn take<'b>(&self, buffer: &'b mut Message) -> Result<&'b [u8], Errno> {
+        self.get(buffer, libc::MSG_DONTWAIT)
     }
 
     /// Looks whether there is a message, without taking it or waiting. After an overrun the kernel drops messages until somebody
@@ -164,56 +118,25 @@ impl Connector {
     /// # Errors
     /// As for [`Connector::take`].
     pub fn peek(&self) -> Result<(), Errno> {
-        let mut byte = [0; 1];
+        self.get(&mut [0; 1], libc::MSG_PEEK | libc::MSG_DONTWAIT)
+            .map(drop)
+    }
+
+    #[inline(never)]
+    fn get<'b>(&self, buffer: &'b mut [u8], flags: c_int) -> Result<&'b [u8], Errno> {
         // SAFETY: the kernel writes at most so many bytes there.
-        unsafe {
+        let length = unsafe {
             call!(
                 libc::SYS_recvfrom,
                 self.fd.raw(),
-                byte.as_mut_ptr(),
-                byte.len(),
-                libc::MSG_PEEK | libc::MSG_DONTWAIT,
+                buffer.as_mut_ptr(),
+                buffer.len(),
+                flags,
                 0,
                 0
             )
-        }
-        .map(drop)
-    }
-
-    /// Takes what is there, a batch at most, without waiting: one system call also where it finds the
-    /// socket empty behind the last message.
-    ///
-    /// # Errors
-    /// [`Errno::OVERRUN`] if messages were lost, [`Errno::AGAIN`] if there is none.
-    pub fn take(&self, messages: &mut Messages) -> Result<(), Errno> {
-        messages.count = 0;
-        // SAFETY: all zero is a valid header: no buffers.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { core::mem::zeroed() };
-        let mut parts: [libc::iovec; BATCH] = messages.bytes.each_mut().map(|bytes| libc::iovec {
-            iov_base: bytes.as_mut_ptr().cast(),
-            iov_len: bytes.len(),
-        });
-        for (header, part) in headers.iter_mut().zip(&mut parts) {
-            header.msg_hdr.msg_iov = part;
-            header.msg_hdr.msg_iovlen = 1;
-        }
-        let no_timeout = core::ptr::null::<libc::timespec>();
-        // SAFETY: so many headers, each with one buffer of the length given; all of it outlives the call.
-        let count = unsafe {
-            call!(
-                libc::SYS_recvmmsg,
-                self.fd.raw(),
-                headers.as_mut_ptr(),
-                BATCH,
-                libc::MSG_DONTWAIT,
-                no_timeout,
-            )
         }?;
-        messages.count = count;
-        for (length, header) in messages.lengths.iter_mut().zip(&headers) {
-            *length = header.msg_len as usize;
-        }
-        Ok(())
+        Ok(buffer.get(..length).unwrap_or(&[]))
     }
 
     /// How many messages the kernel has dropped because the buffer was full.
