@@ -13,7 +13,7 @@ const TABLE_FROM: usize = 6;
 /// See [`TABLE_FROM`].
 const LABELS_FOR_EACH: usize = 6;
 /// Words of the smallest filter, as a power of two: with fewer only the third byte of a part would tell.
-const LEAST_FILTER: u32 = 4;
+const LEAST_FILTER: u32 = 5;
 /// Most labels of a chain.
 const LONGEST_CHAIN: usize = 3;
 
