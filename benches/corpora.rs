@@ -150,7 +150,12 @@ fn time(engine: &Engine, events: &[Recorded]) -> Vec<(f64, usize)> {
         let mut facts = Packer::new();
         evaluation.clear();
         engine
-            .facts(&mut evaluation, &mut asked, &known, &mut facts)
+            .facts(
+                &mut evaluation,
+                &mut asked,
+                FieldSet::of(&known),
+                &mut facts,
+            )
             .expect("few facts");
         asked.facts = Some(facts);
         let mut found = 0;

@@ -12,7 +12,7 @@ use peewit_compiler::{assemble, elastic, kql};
 use peewit_core::alert::Severity;
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
-use peewit_core::field::{Field, Type};
+use peewit_core::field::{Field, FieldSet, Type};
 use peewit_core::pack::{Kinds, Pack};
 use peewit_core::packed::{Packed, Packer};
 use proptest::prelude::*;
@@ -407,7 +407,7 @@ fn agree(rules: &[Rule], exprs: &[Expr], events: &[Recorded]) -> Result<(), Test
             .facts(
                 &mut evaluation,
                 &mut asked,
-                &[Field::ParentExecutable],
+                FieldSet::of(&[Field::ParentExecutable]),
                 &mut facts,
             )
             .unwrap();

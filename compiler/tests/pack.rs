@@ -8,7 +8,7 @@ use peewit_compiler::{assemble, elastic};
 use peewit_core::alert::{RuleId, RuleInfo, Severity};
 use peewit_core::engine::{Engine, Evaluation, Limits};
 use peewit_core::event::{Event, Values};
-use peewit_core::field::{Field, Type};
+use peewit_core::field::{Field, FieldSet, Type};
 use peewit_core::pack::{CHECKSUM_AT, Error, Kinds, MAX_TEXTS, Pack, Purpose, checksum};
 use peewit_core::packed::Packer;
 use proptest::prelude::*;
@@ -223,6 +223,36 @@ fn a_guard_is_no_test_of_its_own() {
     assert!(assemble(&[rule], 1).is_ok());
 }
 
+/// The argument that an alert names is the first that makes a condition on arguments hold, however that is tested: by an automaton,
+/// alone since it is broad, or as a regular expression.
+#[test]
+fn the_matched_argument_is_found_however_it_is_tested() {
+    let found = |query: &str, args: &[&'static str]| {
+        let text = format!(
+            "[rule]\nrule_id = \"r\"\nname = \"n\"\ntype = \"eql\"\nlanguage = \"eql\"\nrisk_score = 1\nseverity = \"low\"\nquery = '{query}'"
+        );
+        let bytes = assemble(&[elastic::parse(&text).unwrap()], 1).unwrap();
+        let pack = Pack::parse(&bytes).unwrap();
+        let engine = Engine::new(pack, Limits::Device);
+        let rule = pack.rules().next().unwrap();
+        let args = args.iter().map(|arg| arg.as_bytes());
+        engine
+            .matched_arg(&mut Evaluation::new(), &rule, args)
+            .map(|(index, _)| index)
+    };
+    let args = ["env", "a", "b=c", "/tmp/x", "id"];
+    for (condition, index) in [
+        ("process.args : \"/tmp/*\"", Some(3)),
+        ("process.args : \"*=*\"", Some(2)),
+        ("process.args regex \"[b-c]+=.\"", Some(2)),
+        ("process.args : \"*?=\"", None),
+        ("not process.args : \"*=*\"", None),
+    ] {
+        let query = format!("process where process.name == \"env\" and {condition}");
+        assert_eq!(found(&query, &args), index, "{condition}");
+    }
+}
+
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.split_whitespace().collect();
     (0..digits.len())
@@ -327,7 +357,12 @@ fn exercise(bytes: &[u8]) {
     let mut evaluation = Evaluation::new();
     engine.evaluate(&mut evaluation, &mut event, Kinds::ANY, |_| {});
     let mut facts = Packer::<64>::new();
-    let _ = engine.facts(&mut evaluation, &mut event, Field::ALL, &mut facts);
+    let _ = engine.facts(
+        &mut evaluation,
+        &mut event,
+        FieldSet::of(Field::ALL),
+        &mut facts,
+    );
     for rule in pack.rules() {
         engine.terms(&rule, &event, 16, |_| {});
         pack.info(&rule, &mut [0; MAX_TEXTS]);

@@ -209,15 +209,15 @@ impl<'a> Engine<'a> {
         &self,
         evaluation: &mut Evaluation,
         event: &mut E,
-        fields: &[Field],
+        fields: FieldSet,
         facts: &mut Packer<N>,
     ) -> Result<(), Full> {
         facts.clear();
-        // Ascending, whatever the order of `fields`: the index is.
+        // Ascending, as the index is.
         for index in self
             .index
             .iter()
-            .filter(|index| fields.contains(&index.field))
+            .filter(|index| fields.contains(index.field))
         {
             self.require(evaluation, event, index);
             for word in index.atom_words() {
@@ -233,7 +233,7 @@ impl<'a> Engine<'a> {
             let asked = self
                 .pack
                 .late(late)
-                .is_some_and(|late| fields.contains(&late.field));
+                .is_some_and(|late| fields.contains(late.field));
             let atom = (self.first_late_word * 64 + late) as AtomId;
             if asked && self.late(evaluation, event, atom).0 {
                 facts.push(atom)?;
@@ -249,15 +249,21 @@ impl<'a> Engine<'a> {
         rule: &Rule<'_>,
         args: impl Iterator<Item = &'v [u8]>,
     ) -> Option<(usize, &'v [u8])> {
-        let index = self.index_of(Field::ProcessArgs)?;
-        let atoms = index.atoms();
+        let index = self.index_of(Field::ProcessArgs);
+        let atoms = index.map_or(0..0, FieldIndex::atoms);
         let condition = self.pack.condition(rule.index)?;
         evaluation.clear();
         args.enumerate().find(|(_, arg)| {
-            self.search(evaluation, index, Values::One(arg));
+            if let Some(index) = index {
+                self.search(evaluation, index, Values::One(arg));
+            }
             condition.instructions().any(|instruction| {
                 let atom = usize::from(instruction.atom);
-                !instruction.negated && atoms.contains(&atom) && bit(&evaluation.atoms, atom)
+                let holds = match atoms.contains(&atom) {
+                    true => bit(&evaluation.atoms, atom),
+                    false => self.holds_for_arg(instruction.atom, arg),
+                };
+                holds && !instruction.negated
             })
         })
     }

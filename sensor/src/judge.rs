@@ -11,7 +11,7 @@ use crate::invoked::Invoked;
 use crate::subject::{Parent, Subject};
 
 /// Fields of the parent that are evaluated when it execs itself, and kept with it.
-const FACT_FIELDS: [Field; 7] = [
+const FACT_FIELDS: FieldSet = FieldSet::of(&[
     Field::ParentExecutable,
     Field::ParentName,
     Field::ParentArgs,
@@ -19,7 +19,7 @@ const FACT_FIELDS: [Field; 7] = [
     Field::ParentCommandLine,
     Field::ParentInvokedPath,
     Field::ParentInvokedName,
-];
+]);
 
 /// All fields that speak of the parent.
 const PARENT_FIELDS: [Field; 13] = [
@@ -167,7 +167,7 @@ impl Judge {
         subject.parent = Parent::Itself;
         self.evaluation.forget(&PARENT_FIELDS);
         // Full: there is one too many already.
-        let _ = engine.facts(&mut self.evaluation, subject, &FACT_FIELDS, &mut self.facts);
+        let _ = engine.facts(&mut self.evaluation, subject, FACT_FIELDS, &mut self.facts);
         self.fork_rules.clear();
         if engine.kinds().meets(Kinds::FORK) {
             subject.action = Action::Fork;

@@ -310,6 +310,21 @@ impl Sensor {
         }
     }
 
+    /// Waits for an alert of which this holds.
+    pub fn wait_for_alert(
+        &self,
+        mut holds: impl FnMut(&serde_json::Value) -> bool,
+    ) -> Option<serde_json::Value> {
+        let start = Instant::now();
+        loop {
+            let found = self.alerts().into_iter().find(&mut holds);
+            if found.is_some() || start.elapsed() > PATIENCE {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A figure of its memory, KiB, from `smaps_rollup`.
     pub fn memory(&self, what: &str) -> u64 {
         let text =

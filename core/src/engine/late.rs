@@ -40,6 +40,13 @@ impl Engine<'_> {
         (holds, late.field)
     }
 
+    /// Whether an argument by itself makes a late atom hold.
+    pub(super) fn holds_for_arg(&self, atom: AtomId, arg: &[u8]) -> bool {
+        let index = usize::from(atom).checked_sub(self.first_late_word * 64);
+        let late = index.and_then(|index| self.pack.late(index));
+        late.is_some_and(|late| late.field == Field::ProcessArgs && passes(&late.test, arg, false))
+    }
+
     /// Whether any value passes. Values are read first, then looked at: two fields cannot be borrowed at once.
     fn test<E: Event>(
         &self,
@@ -77,20 +84,6 @@ impl Engine<'_> {
             }
         };
         match late.test {
-            LateTest::Length(low, high) => any(&|value, _| {
-                let length = utf16_len(value);
-                (low as usize..=high as usize).contains(&length)
-            }),
-            LateTest::Regex(dfa) => any(&|value, joined| {
-                let reading = Reading {
-                    joined,
-                    ..Reading::default()
-                };
-                dfa.matches(value, reading)
-            }),
-            LateTest::Pattern(pattern, fold) => {
-                any(&|value, joined| glob::matches(pattern, value, Reading { fold, joined }))
-            }
             LateTest::BeginsWith(other) => {
                 let (start, joined) = match event.term(other) {
                     Values::One(start) => (start, false),
@@ -102,7 +95,19 @@ impl Engine<'_> {
                 let hidden = self.limits == Limits::Upstream && is_beyond_upstream(other, start);
                 !hidden && any(&|value, joined_value| begins(value, joined_value, start, joined))
             }
+            _ => any(&|value, joined| passes(&late.test, value, joined)),
         }
+    }
+}
+
+/// Whether a value passes a test that looks at no other field.
+fn passes(test: &LateTest<'_>, value: &[u8], joined: bool) -> bool {
+    let reading = |fold| Reading { fold, joined };
+    match *test {
+        LateTest::Length(low, high) => (low as usize..=high as usize).contains(&utf16_len(value)),
+        LateTest::Regex(dfa) => dfa.matches(value, reading(false)),
+        LateTest::Pattern(pattern, fold) => glob::matches(pattern, value, reading(fold)),
+        LateTest::BeginsWith(_) => false,
     }
 }
 

@@ -5,8 +5,8 @@ use crate::netlink::{ANSWERS, Request, parse, request};
 use crate::problem::Problem;
 use crate::sys::{Connector, Errno, Fd, Instruction, Message, wait_readable};
 
-/// How long the kernel may take to answer.
-const ANSWER_MS: u32 = 500;
+/// How long the kernel may take to answer: at once, as a rule; longer on a device that starts everything at the same time.
+const ANSWER_MS: u32 = 2000;
 
 /// A socket of the process connector, with its filter.
 pub struct Connection {
