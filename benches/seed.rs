@@ -289,7 +289,12 @@ fn benchmark(criterion: &mut Criterion) {
     let mut evaluation = Evaluation::new();
     let mut constants = Packer::<64>::new();
     engine
-        .facts(&mut evaluation, &mut Constants, Field::ALL, &mut constants)
+        .facts(
+            &mut evaluation,
+            &mut Constants,
+            FieldSet::of(Field::ALL),
+            &mut constants,
+        )
         .expect("few facts");
 
     let events: Vec<Owned> = EVENTS
@@ -307,7 +312,7 @@ fn benchmark(criterion: &mut Criterion) {
                 .facts(
                     &mut evaluation,
                     &mut as_parent,
-                    &[Field::ParentExecutable, Field::ParentName],
+                    FieldSet::of(&[Field::ParentExecutable, Field::ParentName]),
                     &mut parent_facts,
                 )
                 .expect("few facts");

@@ -82,7 +82,7 @@ impl Device {
         let mut facts = Packer::new();
         self.evaluation.clear();
         self.engine
-            .facts(&mut self.evaluation, event, &known, &mut facts)
+            .facts(&mut self.evaluation, event, FieldSet::of(&known), &mut facts)
             .expect("room for the facts");
         event.know(facts);
     }
