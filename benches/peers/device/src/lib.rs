@@ -12,7 +12,7 @@ use peewit_compiler::rule::Rule;
 use peewit_compiler::sigma::mapping::Mapping;
 use peewit_compiler::source::Sources;
 use peewit_core::engine::{Engine, Evaluation, Limits};
-use peewit_core::field::Field;
+use peewit_core::field::{Field, FieldSet};
 use peewit_core::pack::{Kinds, Pack, RuleIndex};
 use peewit_core::packed::Packer;
 
