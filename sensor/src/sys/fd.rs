@@ -1,6 +1,6 @@
 //! Files, directories and links.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_long};
 use peewit_core::parts;
 
 use super::Errno;
@@ -317,17 +317,17 @@ fn link<'b>(directory: c_int, path: &CStr, buffer: &'b mut [u8]) -> Result<&'b [
 /// Major and minor number of the device that a path beginning at `directory` leads to; `None` if it is none.
 ///
 /// # Errors
-/// Those of statx(2).
+/// Those of fstatat(2).
 pub fn device_at(directory: &Fd, path: &CStr) -> Result<Option<(u32, u32)>, Errno> {
     let found = look(directory.0, path, 0)?;
-    let kind = u32::from(found.stx_mode) & libc::S_IFMT;
-    Ok((kind == libc::S_IFCHR).then_some((found.stx_rdev_major, found.stx_rdev_minor)))
+    let device = (libc::major(found.st_rdev), libc::minor(found.st_rdev));
+    Ok((found.st_mode & libc::S_IFMT == libc::S_IFCHR).then_some(device))
 }
 
 /// Which file it is, whatever its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    device: (u32, u32),
+    device: u64,
     inode: u64,
     /// A regular file, which has a length and can be renamed without harm.
     pub regular: bool,
@@ -336,7 +336,7 @@ pub struct Identity {
 /// Which file an open one is.
 ///
 /// # Errors
-/// Those of statx(2).
+/// Those of fstatat(2).
 pub fn identity(file: &Fd) -> Result<Identity, Errno> {
     identity_of(file.0, c"", libc::AT_EMPTY_PATH)
 }
@@ -344,7 +344,7 @@ pub fn identity(file: &Fd) -> Result<Identity, Errno> {
 /// Which file a path leads to.
 ///
 /// # Errors
-/// Those of statx(2).
+/// Those of fstatat(2).
 pub fn identity_by(path: &CStr) -> Result<Identity, Errno> {
     identity_of(libc::AT_FDCWD, path, 0)
 }
@@ -352,7 +352,7 @@ pub fn identity_by(path: &CStr) -> Result<Identity, Errno> {
 /// Which file a path beginning at `directory` leads to.
 ///
 /// # Errors
-/// Those of statx(2).
+/// Those of fstatat(2).
 pub fn identity_at(directory: &Fd, path: &CStr) -> Result<Identity, Errno> {
     identity_of(directory.0, path, 0)
 }
@@ -361,27 +361,23 @@ pub fn identity_at(directory: &Fd, path: &CStr) -> Result<Identity, Errno> {
 fn identity_of(from: c_int, path: &CStr, flags: c_int) -> Result<Identity, Errno> {
     let found = look(from, path, flags)?;
     Ok(Identity {
-        device: (found.stx_dev_major, found.stx_dev_minor),
-        inode: found.stx_ino,
-        regular: u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG,
+        device: found.st_dev,
+        inode: found.st_ino,
+        regular: found.st_mode & libc::S_IFMT == libc::S_IFREG,
     })
 }
 
+/// What kernels before 4.11 have too, unlike statx(2).
 #[inline(never)]
-fn look(from: c_int, path: &CStr, flags: c_int) -> Result<libc::statx, Errno> {
+fn look(from: c_int, path: &CStr, flags: c_int) -> Result<libc::stat, Errno> {
+    #[cfg(target_pointer_width = "64")]
+    const NUMBER: c_long = libc::SYS_newfstatat;
+    #[cfg(target_pointer_width = "32")]
+    const NUMBER: c_long = libc::SYS_fstatat64;
     // SAFETY: all-zero is a valid value; it is numbers only.
-    let mut found: libc::statx = unsafe { core::mem::zeroed() };
-    // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes.
-    unsafe {
-        call!(
-            libc::SYS_statx,
-            from,
-            path.as_ptr(),
-            flags,
-            libc::STATX_INO | libc::STATX_TYPE,
-            &raw mut found,
-        )
-    }?;
+    let mut found: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `path` is NUL-terminated, and there is room for what the kernel writes: the C library's structure begins as the kernel's.
+    unsafe { call!(NUMBER, from, path.as_ptr(), &raw mut found, flags) }?;
     Ok(found)
 }
 
