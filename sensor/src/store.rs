@@ -20,7 +20,7 @@ use crate::texts::Text;
 use crate::{age, rules};
 pub use folder::{Folder, read};
 pub use load::look;
-pub use rewrite::names;
+pub use rewrite::{NEWEST_FIRST, names};
 
 /// Where the state is if nobody says otherwise.
 pub const DEFAULT: &CStr = c"/var/lib/peewit/state/";

@@ -12,7 +12,7 @@ use crate::cli::{Name, Options, USAGE_ERROR, WORDS};
 use crate::file::File;
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::status::{self, ANSWER_MS, silence};
-use crate::store::{self, BUFFER, Folder};
+use crate::store::{self, BUFFER, Folder, NEWEST_FIRST};
 use crate::sys::{Errno, Fd, Mapping, STDOUT, ThreadId, ask, sleep_ms, thread_id, wait_readable};
 use crate::text::{Out, say};
 use crate::texts::Text;
@@ -91,7 +91,7 @@ fn print(path: &CStr, export: bool) -> Result<u64, Errno> {
     let now = saved.age(&age::now()).0;
     let mut out = Out::new(&STDOUT);
     let mut left = 0;
-    store::names(&folder, memory.bytes(), &mut |term| {
+    store::names(&folder, NEWEST_FIRST, memory.bytes(), &mut |term| {
         if !export {
             let seconds = now.saturating_sub(term.age_ms) / 1000;
             out.number(seconds)

@@ -107,7 +107,7 @@ impl Store {
         self.saved.apply(&Record::Clock(clock));
         put(&Record::Clock(clock));
 
-        names(folder, self.buffer.bytes(), &mut |term| {
+        names(folder, OLDEST_FIRST, self.buffer.bytes(), &mut |term| {
             put(&Record::Term(term));
         });
         self.buffer.release();
@@ -117,13 +117,25 @@ impl Store {
     }
 }
 
+/// The files that have names, the older one first.
+const OLDEST_FIRST: [(&[u8], Kind); 2] = [(SNAPSHOT, Kind::Snapshot), (JOURNAL, Kind::Journal)];
+
+/// The same for whoever is not the one that writes them. That one may write all anew meanwhile: what was in the journal before it was
+/// looked at is in the snapshot then.
+pub const NEWEST_FIRST: [(&[u8], Kind); 2] = [OLDEST_FIRST[1], OLDEST_FIRST[0]];
+
 /// Hands over all terms of the table that may be known to others: with the names that are in these files, then those that have none
 /// there.
 #[inline(never)]
-pub fn names(folder: &Folder, buffer: &mut [u8], take: &mut dyn FnMut(Term<'_>)) {
+pub fn names(
+    folder: &Folder,
+    files: [(&[u8], Kind); 2],
+    buffer: &mut [u8],
+    take: &mut dyn FnMut(Term<'_>),
+) {
     let me = thread_id();
     STATE.lock(me).outlet.terms().begin_names();
-    for (name, kind) in [(SNAPSHOT, Kind::Snapshot), (JOURNAL, Kind::Journal)] {
+    for (name, kind) in files {
         let Ok(old) = folder.file(name, OpenMode::Read) else {
             continue;
         };

@@ -92,7 +92,7 @@ impl Device {
         self.restart();
         let mut all = Vec::new();
         let folder = Folder::open(self.store().path).unwrap();
-        names(&folder, &mut [0; BUFFER], &mut |term| {
+        names(&folder, NEWEST_FIRST, &mut [0; BUFFER], &mut |term| {
             let name = term.values.first().map_or(&b"?"[..], |value| value);
             all.push((
                 std::string::String::from_utf8(name.to_vec()).unwrap(),
@@ -179,6 +179,41 @@ fn a_snapshot_leaves_out_what_may_still_be_lost() {
     device.store().tick(true);
     device.restart();
     assert!(!device.see("a") && !device.see("c") && device.see("b"));
+}
+
+/// `peewit terms` reads while the sensor writes all anew.
+#[test]
+fn no_name_is_missed_between_two_snapshots() {
+    let mut device = Device::new("between");
+    device.see("a");
+    device.settle();
+    device.store().rewrite(false);
+    for name in ["b", "c"] {
+        device.see(name);
+        device.settle();
+    }
+    let files = ["state.1", "journal.1"].map(|name| device.file(name));
+    let before = files.each_ref().map(|file| fs::read(file).unwrap());
+    device.store().rewrite(false);
+    let after = files.each_ref().map(|file| fs::read(file).unwrap());
+    // As the sensor does it: the one is replaced, the other cut short.
+    let replace = |[snapshot, journal]: &[Vec<u8>; 2]| {
+        fs::remove_file(&files[0]).unwrap();
+        fs::write(&files[0], snapshot).unwrap();
+        fs::write(&files[1], journal).unwrap();
+    };
+    replace(&before);
+    device.restart();
+    let folder = Folder::open(device.store().path).unwrap();
+    let mut all = Vec::new();
+    names(&folder, NEWEST_FIRST, &mut [0; BUFFER], &mut |term| {
+        if all.is_empty() {
+            replace(&after);
+        }
+        all.push(term.values.first().map(|value| value.to_vec()));
+    });
+    all.sort();
+    assert_eq!(all, ["a", "b", "c"].map(|name| Some(name.into())));
 }
 
 #[test]
