@@ -86,6 +86,8 @@ class Peewit(Watcher):
     """peewit as it runs on a device: its figures are taken from this one."""
 
     name, says, end = "peewit", "watches", signal.SIGTERM
+    #: A pack instead of its own, or None.
+    rules = None
 
     def missing(self):
         return None if (BUILT / "peewit").exists() else "targets/build was not run"
@@ -93,7 +95,7 @@ class Peewit(Watcher):
     def arguments(self):
         # Nothing of a sensor that runs here otherwise.
         own = [f"--{what}={self.folder / what}" for what in ("alerts", "state", "socket")]
-        return [BUILT / "peewit", "run", *own]
+        return [BUILT / "peewit", "run", *own, *(["--rules", self.rules] if self.rules else [])]
 
     def memory(self):
         rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
@@ -125,6 +127,15 @@ class PeewitPerf(PeewitEvents):
 
     def arguments(self):
         return [*super().arguments(), "--source", "perf"]
+
+
+class PeewitFanotify(PeewitEvents):
+    """The same where a kernel has neither."""
+
+    name = "peewit --source fanotify"
+
+    def arguments(self):
+        return [*super().arguments(), "--source", "fanotify"]
 
 
 class Reference(Watcher):
@@ -218,4 +229,4 @@ def mount_tracefs():
         subprocess.run(["mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing"], check=True)
 
 
-ALL = [PeewitEvents, PeewitPerf, Peewit, Reference, Forkstat, ForkstatRealtime, Extrace, Execsnoop, Bpftrace, Auditd]
+ALL = [PeewitEvents, PeewitPerf, PeewitFanotify, Peewit, Reference, Forkstat, ForkstatRealtime, Extrace, Execsnoop, Bpftrace, Auditd]
