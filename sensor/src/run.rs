@@ -20,8 +20,8 @@ use crate::state::{SENSOR, STATE, Sensor};
 use crate::store::Store;
 use crate::sys::{
     Asked, Control, Ended, Errno, Once, OpenMode, STDOUT, Signals, Supervisor, ThreadId, Waited,
-    boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_stack, sleep_ms,
-    thread_id,
+    boot_ms, device_events, is_terminal, lock_on_fault, open, process_id, release_code,
+    release_stack, sleep_ms, thread_id,
 };
 use crate::text::{plain, say};
 use crate::texts::Text;
@@ -231,6 +231,8 @@ struct Watch {
 }
 
 impl Watch {
+    /// Not inlined: it stays apart from the beginning.
+    #[inline(never)]
     fn until_signal(
         &mut self,
         signals: &Signals,
@@ -258,6 +260,7 @@ impl Watch {
         }
         // Setting up took more than all that follows.
         release_stack();
+        release_code();
         // Where there are no such events, the timer looks.
         let devices = device_events().ok();
         let (mut overruns, mut refreshed) = (0, boot_ms());
@@ -272,6 +275,7 @@ impl Watch {
                 Waited::Signal => match signals.next() {
                     Some(Asked::Reload) if !self.is_hung_up() => {
                         self.reload();
+                        release_code();
                         0
                     }
                     Some(_) => return Ok(()),
@@ -304,6 +308,7 @@ impl Watch {
             }
             if let (true, Some(control)) = (ready & 2 != 0, &self.control) {
                 status::serve(control, self.host, &self.keeper, me);
+                release_code();
             }
             if let (true, Some(devices)) = (ready & 4 != 0, &devices) {
                 // What exactly has come or gone does not matter.

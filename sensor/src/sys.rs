@@ -40,7 +40,9 @@ pub use fd::{
     identity_by, is_directory, is_terminal, make_directory, open, open_at, read_file, read_link,
     read_link_at, remove_directory, remove_file, rename,
 };
-pub use memory::{Mapping, lock_on_fault, lock_value, memory_lock_limit, release_stack};
+pub use memory::{
+    Mapping, lock_on_fault, lock_value, memory_lock_limit, release_code, release_stack,
+};
 pub use mutex::{Guard, PiMutex};
 pub use notify::Supervisor;
 pub use once::Once;

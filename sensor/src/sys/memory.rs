@@ -169,6 +169,26 @@ pub fn release_stack() {
     }
 }
 
+unsafe extern "C" {
+    /// Where the code of commands and of the beginning lies, and where it ends: `link.ld` says what that is.
+    safe static peewit_seldom: u8;
+    safe static peewit_seldom_end: u8;
+}
+
+/// Gives back the memory of code that is seldom used: where it is, the kernel maps all of it around whatever was called. It can be called
+/// again as ever.
+pub fn release_code() {
+    let page = super::thread::page_size();
+    let start = (&raw const peewit_seldom).addr().next_multiple_of(page);
+    let end = (&raw const peewit_seldom_end).addr();
+    let length = end.next_multiple_of(page).saturating_sub(start);
+    // SAFETY: whole pages that are only read, and that come from the program's file again. Locked memory cannot be given back.
+    unsafe {
+        let _ = call!(libc::SYS_munlock, start, length);
+        let _ = call!(libc::SYS_madvise, start, length, libc::MADV_DONTNEED);
+    }
+}
+
 /// Keeps the pages of a value in memory, all of them.
 ///
 /// # Errors
