@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::data;
-use crate::engine::{KINDS, RuleFile};
+use crate::engine::RuleFile;
+use crate::kinds::KINDS;
 use crate::loading::Loading;
 use crate::measure;
 use crate::table::{head, number, row};

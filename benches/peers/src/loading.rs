@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Engine, KINDS, Loaded, Refused, RuleFile};
+use crate::engine::{Engine, Loaded, Refused, RuleFile};
 use crate::heap::{self, Use};
+use crate::kinds::KINDS;
 use crate::measure;
 use crate::peewit;
 use crate::table::{head, number, row};

@@ -7,6 +7,7 @@ mod data;
 mod engine;
 mod growth;
 mod heap;
+mod kinds;
 mod loading;
 mod measure;
 mod peewit;
@@ -18,7 +19,7 @@ mod tau;
 mod verdicts;
 
 use data::{Data, Set};
-use engine::KINDS;
+use kinds::KINDS;
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;

@@ -68,9 +68,7 @@ impl Engine for Peewit {
         let mut rules = Vec::new();
         self.device
             .evaluate(&mut self.events[event], &mut |rule| rules.push(rule));
-        let ids = rules
-            .into_iter()
-            .map(|rule| self.device.id(rule));
+        let ids = rules.into_iter().map(|rule| self.device.id(rule));
         ids.collect()
     }
 }

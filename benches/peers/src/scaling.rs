@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::data;
-use crate::engine::{Engine, KINDS, RuleFile};
+use crate::engine::{Engine, RuleFile};
 use crate::heap;
+use crate::kinds::KINDS;
 use crate::loading::Loading;
 use crate::measure::{self, Times};
 use crate::peewit;
