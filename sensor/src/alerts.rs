@@ -3,8 +3,8 @@
 mod follow;
 mod printer;
 
-use crate::cli::{Name, Options};
 use crate::log;
+use crate::options::{Name, Options};
 use crate::sys::Errno;
 use crate::text::{number, say};
 use follow::Follow;

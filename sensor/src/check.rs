@@ -4,21 +4,16 @@ use peewit_core::alert::{Limits, Source};
 
 use core::ffi::CStr;
 
-use crate::cli::{Name, Options};
 use crate::file::File;
 use crate::netlink::ANSWERS;
+use crate::options::{Name, Options};
 use crate::proc::Proc;
 use crate::run::{SOCKET_BUFFER, pinnable};
 use crate::source::connector::Connection;
-use crate::sys::{
-    Errno, STDOUT, machine, memory_lock_limit, process_id, realtime, release, reset_scheduling,
-};
+use crate::sys::{STDOUT, machine, memory_lock_limit, realtime, release, reset_scheduling};
 use crate::text::Out;
 use crate::texts::Text;
 use crate::{config, exceptions, limits, log, rules, source, store};
-
-/// Processes of other users that are looked at, at most.
-const SAMPLE: u32 = 32;
 
 /// How a thing stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,30 +180,6 @@ fn sources(report: &mut Report) {
 
 /// What is locked at most, with some CPUs.
 const LOCKED: u64 = 1 << 20;
-
-/// How many other processes were looked at, and of how many the program may not be read.
-///
-/// # Errors
-/// Those of open(2).
-pub fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
-    let (mut seen, mut denied) = (0, 0);
-    let mut buffer = [0; 1];
-    let me = process_id();
-    proc.processes(|pid| {
-        if seen < SAMPLE && pid != me {
-            // Kernel threads have none; the path itself is not wanted.
-            match proc.executable(pid, &mut buffer) {
-                Ok(_) | Err(Errno::TOO_LONG) => seen += 1,
-                Err(Errno::DENIED) => {
-                    seen += 1;
-                    denied += 1;
-                }
-                Err(_) => {}
-            }
-        }
-    })?;
-    Ok((seen, denied))
-}
 
 fn state(report: &mut Report, path: &CStr) {
     let tried = store::check(path);

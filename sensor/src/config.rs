@@ -2,13 +2,10 @@
 
 use core::ffi::CStr;
 
-use peewit_core::alert::Source;
-
-use crate::cli::{self, Name, Told};
 use crate::file::{Error, File};
-use crate::log::{Settings, Sync};
+use crate::options::{self, Kind, Name, Told};
 use crate::sys::Errno;
-use crate::text::{number, say};
+use crate::text::say;
 use crate::texts::Text;
 
 /// Where it is looked for if nobody says otherwise.
@@ -16,65 +13,6 @@ pub const DEFAULT: &CStr = c"/etc/peewit/peewit.conf";
 
 /// Most bytes of it.
 const MOST: usize = 16 << 10;
-
-/// The largest number: what the kernel takes too.
-const MAX: u64 = i32::MAX as u64;
-
-/// What values an option takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// None; in a file `yes` or `no`.
-    Flag,
-    /// Any.
-    Text,
-    /// A number of less than 2^31.
-    Number,
-    /// The same, of bytes: what has to hold any record.
-    Size,
-    /// The same, from 1 to as many segments as there may be.
-    Count,
-    /// The number of an alert.
-    Sequence,
-    /// A source of events.
-    Source,
-    /// `N/SECONDS`, or 0.
-    Rate,
-    /// When the log is made durable.
-    Sync,
-}
-
-impl Kind {
-    /// Whether this can be a value.
-    pub fn takes(self, value: &[u8]) -> bool {
-        let one_of = |names: &[&str]| names.iter().any(|name| name.as_bytes() == value);
-        match self {
-            Self::Flag => one_of(&["yes", "no"]),
-            Self::Text => true,
-            Self::Number => is_within(value, 0, MAX),
-            Self::Size => is_within(value, Settings::LEAST_SIZE, MAX),
-            Self::Count => is_within(value, 1, Settings::MOST_SEGMENTS),
-            Self::Sequence => is_within(value, 0, u64::MAX),
-            Self::Source => one_of(&Source::ALL.map(Source::name)),
-            Self::Rate => value == b"0" || rate(value).is_some(),
-            Self::Sync => Sync::named(value).is_some(),
-        }
-    }
-}
-
-/// Whether it is a number of this range.
-fn is_within(value: &[u8], least: u64, most: u64) -> bool {
-    number(value).is_some_and(|number| number >= least && number <= most)
-}
-
-/// So many in so many seconds: neither is 0.
-pub fn rate(value: &[u8]) -> Option<(u32, u32)> {
-    let slash = value.iter().position(|&byte| byte == b'/')?;
-    let part = |digits: &[u8]| {
-        let number = number(digits)?;
-        u32::try_from(number).ok().filter(|&number| number > 0)
-    };
-    Some((part(value.get(..slash)?)?, part(value.get(slash + 1..)?)?))
-}
 
 /// Where the file is.
 pub fn path<'a>(told: &Told<'a>) -> &'a CStr {
@@ -158,7 +96,7 @@ fn take<'a>(line: &'a mut [u8], said: &mut Told<'a>) -> Result<(), (usize, Text)
     let equals = body.iter().position(|&byte| byte == b'=');
     let equals = equals.ok_or((start, Text::NoEquals))?;
     let word = body.get(start..end(equals)).unwrap_or(&[]);
-    let (name, kind) = cli::key(word).ok_or((start, Text::UnknownKey))?;
+    let (name, kind) = options::key(word).ok_or((start, Text::UnknownKey))?;
     let (from, to) = (begin(equals + 1), end(body.len()));
     let value = body.get(from..to).unwrap_or(&[]);
     if value.is_empty() {
@@ -291,29 +229,13 @@ mod tests {
         let lines: std::vec::Vec<_> = lines.filter(|line| !line.starts_with(' ')).collect();
         let said = told(&lines.join("\n")).unwrap();
         let manual = include_str!("../../docs/configuration.md");
-        for name in cli::keys() {
-            let key = cli::key_of(name);
+        for name in options::keys() {
+            let key = options::key_of(name);
             assert!(manual.contains(&format!("\n| `{key}` |")), "{key}");
             assert!(
                 said.has(name) || example.contains(&format!("\n#{key} = no\n")),
                 "{key}"
             );
-        }
-    }
-
-    #[test]
-    fn rates() {
-        assert_eq!(rate(b"100/300"), Some((100, 300)));
-        for text in [
-            &b"100"[..],
-            b"0/1",
-            b"1/0",
-            b"/",
-            b"1/2/3",
-            b"-1/2",
-            b"4294967296/1",
-        ] {
-            assert_eq!(rate(text), None);
         }
     }
 }

@@ -8,8 +8,8 @@ use peewit_core::field::{Field, FieldSet};
 use peewit_core::glob;
 use peewit_core::pack::Pack;
 
-use crate::cli::{Name, Told};
 use crate::file::{Error, File};
+use crate::options::{Name, Told};
 use crate::subject::Subject;
 use crate::sys::Errno;
 use crate::texts::Text;

@@ -28,6 +28,7 @@ pub mod late;
 pub mod limits;
 pub mod log;
 pub mod netlink;
+pub mod options;
 pub mod outlet;
 pub mod problem;
 pub mod proc;

@@ -3,10 +3,9 @@
 use peewit_core::alert::Limits;
 use peewit_core::parts;
 
-use crate::check::readable;
 use crate::log::Path;
 use crate::proc::{self, Proc};
-use crate::sys::{CpuSet, MAX_CPUS, read_file, read_link};
+use crate::sys::{CpuSet, Errno, MAX_CPUS, process_id, read_file, read_link};
 use crate::text::number;
 use crate::texts::Text;
 
@@ -16,6 +15,9 @@ const CAP_SYS_NICE: u32 = 1 << 23;
 
 /// The inode of the first pid namespace is the same in every kernel (PROC_PID_INIT_INO).
 const FIRST_PID_NAMESPACE: &[u8] = b"pid:[4026531836]";
+
+/// Processes of other users that are looked at, at most.
+const SAMPLE: u32 = 32;
 
 /// What can be told of them before watching.
 pub fn found(proc: &Proc, realtime: bool, pinned: &CpuSet) -> Limits {
@@ -99,6 +101,30 @@ fn parse_list(list: &[u8]) -> Option<CpuSet> {
         }
     }
     Some(cpus)
+}
+
+/// How many other processes were looked at, and of how many the program may not be read.
+///
+/// # Errors
+/// Those of open(2).
+fn readable(proc: &Proc) -> Result<(u32, u32), Errno> {
+    let (mut seen, mut denied) = (0, 0);
+    let mut buffer = [0; 1];
+    let me = process_id();
+    proc.processes(|pid| {
+        if seen < SAMPLE && pid != me {
+            // Kernel threads have none; the path itself is not wanted.
+            match proc.executable(pid, &mut buffer) {
+                Ok(_) | Err(Errno::TOO_LONG) => seen += 1,
+                Err(Errno::DENIED) => {
+                    seen += 1;
+                    denied += 1;
+                }
+                Err(_) => {}
+            }
+        }
+    })?;
+    Ok((seen, denied))
 }
 
 #[cfg(test)]

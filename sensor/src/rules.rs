@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use peewit_core::pack;
 
-use crate::cli::{Name, Told};
 use crate::file::File;
+use crate::options::{Name, Told};
 use crate::squeezed;
 use crate::sys::{Book, Errno, Pair};
 use crate::text::Out;

@@ -9,10 +9,10 @@ mod threads;
 use peewit_core::alert::{COUNT_NAMES, Limits, Reason, Source};
 use peewit_core::pack::Pack;
 
-use crate::cli::{Name, Options, Told};
 use crate::demo::Stage;
 use crate::health::Keeper;
 use crate::host::Host;
+use crate::options::{Name, Options, Told};
 use crate::problem::Problem;
 use crate::proc::Proc;
 use crate::rules::RULES;

@@ -7,9 +7,9 @@ use peewit_core::ecs::{write_health, write_health_text};
 use peewit_core::frame::{Frames, Item, encode};
 use peewit_core::store::MAX_LINE;
 
-use crate::cli::{Name, Options};
 use crate::health::Keeper;
 use crate::host::Host;
+use crate::options::{Name, Options};
 use crate::sys::{Control, Errno, Fd, STDOUT, ThreadId, ask, wait_readable};
 use crate::terms;
 use crate::text::{Out, say};

@@ -8,8 +8,8 @@ use peewit_core::parts;
 use peewit_core::store::{Line, MAX_LINE, Saved, Term, parse};
 
 use crate::age;
-use crate::cli::{Name, Options, USAGE_ERROR, WORDS};
 use crate::file::File;
+use crate::options::{Name, Options, USAGE_ERROR, WORDS};
 use crate::state::{SENSOR, STATE, Sensor};
 use crate::status::{self, ANSWER_MS, silence};
 use crate::store::{self, BUFFER, Folder, NEWEST_FIRST};

@@ -1,6 +1,6 @@
 //! Why the sensor cannot watch.
 
-use crate::cli::{Name, Options};
+use crate::options::{Name, Options};
 use crate::problem::Problem;
 use crate::sys::Errno;
 use crate::text::say;

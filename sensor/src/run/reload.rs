@@ -3,11 +3,11 @@
 use peewit_core::alert::{Reason, Record};
 
 use super::{Watch, seed};
-use crate::cli::{self, Name};
 use crate::config;
 use crate::exceptions::{self, Exceptions};
 use crate::file::{Error, File};
 use crate::log::Path;
+use crate::options::{self, Name};
 use crate::rules::{self, RULES};
 use crate::state::STATE;
 use crate::sys::{Book, monotonic_ns, release_stack, sleep_ms};
@@ -80,9 +80,9 @@ impl Watch {
         }
         rules::note_build(build);
         self.obey(&told);
-        for name in cli::keys().filter(|name| !is_obeyed(*name)) {
+        for name in options::keys().filter(|name| !is_obeyed(*name)) {
             if told.value(name) != self.options.value(name) {
-                say(cli::key_of(name)).text(": takes effect at the next start");
+                say(options::key_of(name)).text(": takes effect at the next start");
             }
         }
         plain("peewit: read again; rules: ").number(rule_count as u64);

@@ -4,11 +4,10 @@ use peewit_core::alert::Record;
 
 use super::Error;
 use crate::age;
-use crate::cli::{Name, Options, Told};
-use crate::config;
 use crate::demo::Stage;
 use crate::host::Host;
 use crate::log::{self, Settings, Sync};
+use crate::options::{self, Name, Options, Told};
 use crate::rate;
 use crate::ring::{Consumer, Producer, Ring};
 use crate::rules;
@@ -113,7 +112,7 @@ pub(super) fn rate(told: &Told<'_>) -> (u32, u32) {
     let text = told.value(Name::RateLimit);
     text.map_or(rate::DEFAULT, |text| {
         // Anything else that is a value is 0.
-        config::rate(text.to_bytes()).unwrap_or((0, 0))
+        options::rate(text.to_bytes()).unwrap_or((0, 0))
     })
 }
 
