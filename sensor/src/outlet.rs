@@ -363,6 +363,7 @@ impl Outlet {
     }
 
     /// Marks of an alert that do not depend on the event.
+    #[inline(never)]
     fn marks(&self, purpose: &Purpose) -> Flags {
         let mut flags = Flags::NONE;
         if !age::trusted() {

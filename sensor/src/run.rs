@@ -231,6 +231,7 @@ struct Watch {
 }
 
 impl Watch {
+    #[inline(never)]
     fn until_signal(
         &mut self,
         signals: &Signals,

@@ -200,6 +200,7 @@ fn import(options: &Options) -> u8 {
 }
 
 /// Has the sensor that runs forget a term. Its words are written as in a file: so what `list` shows can be given.
+#[inline(never)]
 fn forget(options: &Options, count: usize) -> u8 {
     let mut text = [0; MAX_LINE];
     let mut length = 0;

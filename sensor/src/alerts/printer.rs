@@ -122,6 +122,7 @@ impl Printer {
         self.out.bytes(b"\n");
     }
 
+    #[inline(never)]
     fn alert(&mut self, alert: &Alert<'_>) {
         let mut room = [0; MAX_TEXTS];
         let rule = match (self.rules.rule(alert.rule), &self.book) {

@@ -68,6 +68,7 @@ impl Backlog {
     }
 
     /// What was taken is not needed any more.
+    #[inline(never)]
     pub fn release(&mut self) {
         self.start = self.next;
         if self.is_empty() {
