@@ -155,7 +155,6 @@ impl Writer {
     }
 
     /// The end.
-    #[inline(never)]
     fn finish(&mut self, buffer: &mut [u8]) {
         let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
         self.log.finish(&mut self.store, buffer, scratch);

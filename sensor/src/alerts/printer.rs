@@ -110,7 +110,6 @@ impl Printer {
         }
     }
 
-    #[inline(never)]
     fn held_back(&mut self, held: &HeldBack<'_>) {
         // Errors of `out` come with its flush.
         let _ = if self.json {

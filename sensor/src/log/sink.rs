@@ -175,7 +175,6 @@ impl Log {
             && remove_consumed(&self.path, buffer) > 0
     }
 
-    #[inline(never)]
     fn note(
         &mut self,
         record: &[u8],
@@ -410,7 +409,6 @@ impl Log {
     }
 
     /// The end: what cannot be written now never will be.
-    #[inline(never)]
     pub fn finish(&mut self, store: &mut Option<Store>, record: &mut [u8], buffer: &mut [u8]) {
         self.next_try_ms = 0;
         self.look(store, record, buffer);
