@@ -263,7 +263,6 @@ fn request(options: &Options, what: &[u8], line: &[u8]) -> Result<bool, Errno> {
 ///
 /// # Errors
 /// [`Errno::INVALID`] if it makes no sense; else those of write(2).
-#[inline(never)]
 pub fn answer(client: &Fd, question: &[u8], me: ThreadId) -> Result<(), Errno> {
     let mut answer = Err(Errno::INVALID);
     let (what, line) = question

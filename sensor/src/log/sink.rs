@@ -64,7 +64,6 @@ pub struct Log {
 /// Opens a log, and gives the number of its last alert. If it cannot be opened it is tried again later.
 ///
 /// `buffer` is for frames: [`MAX_FRAME`] bytes.
-#[inline(never)]
 pub fn start(path: Path, settings: Settings, buffer: &mut [u8]) -> (Log, u64) {
     let mut log = Log {
         path,
