@@ -29,6 +29,8 @@ impl fmt::Debug for Key {
 /// The fingerprint of a rule's term: SipHash-1-3 of the rule's id and the values of its
 /// new_terms fields, in the order in which the rule names them, each after its length in 8
 /// bytes, little-endian. So no two tuples are hashed as the same bytes. Never 0.
+// Inline: compiled where it is used, for that program.
+#[inline]
 pub fn fingerprint(key: &Key, rule_id: &[u8], values: &[&[u8]]) -> u64 {
     let mut hasher = SipHasher13::new_with_key(&key.0);
     for part in core::iter::once(rule_id).chain(values.iter().copied()) {

@@ -45,7 +45,6 @@ fn print(file: &log::Path, options: &Options) -> Result<bool, Errno> {
 }
 
 /// The alerts up to this number are not needed any more.
-#[inline(never)]
 fn consume(file: &log::Path, number: u64) -> Result<bool, Errno> {
     let mut buffer = [0; MAX_FRAME];
     let last = log::last_number(file, &mut buffer);

@@ -73,6 +73,7 @@ const fn is_space(byte: &u8) -> bool {
 }
 
 /// Takes what a line says, whose last byte is its end. Else where something is wrong.
+#[inline(never)]
 fn take<'a>(line: &'a mut [u8], said: &mut Told<'a>) -> Result<(), (usize, Text)> {
     let Some((_, body)) = line.split_last() else {
         return Ok(());

@@ -297,7 +297,6 @@ impl Outlet {
     }
 
     /// A term has become known by an alert that is on its way, or is not: what nobody was told of must not silence the next.
-    #[inline(never)]
     pub(crate) fn keep(&mut self, key: u64, rule: &[u8], values: &[&[u8]], sent: bool) {
         if !sent {
             self.terms.forget(key);
@@ -338,7 +337,6 @@ impl Outlet {
     }
 
     /// Forgets a term. Gives whether it was known; `None` if there was no room to have that written down.
-    #[inline(never)]
     pub fn forget(&mut self, rule: &[u8], values: &[&[u8]]) -> Option<bool> {
         let key = self.fingerprint(rule, values);
         self.terms.get(key).map_or(Some(false), |_| {
@@ -363,6 +361,7 @@ impl Outlet {
     }
 
     /// Marks of an alert that do not depend on the event.
+    #[inline(never)]
     fn marks(&self, purpose: &Purpose) -> Flags {
         let mut flags = Flags::NONE;
         if !age::trusted() {

@@ -110,6 +110,7 @@ impl<'b> Arguments<'b> {
     }
 
     /// Leaves out those strings that `keep` does not take.
+    #[inline(never)]
     fn retain(&mut self, keep: impl Fn(&[u8]) -> bool) {
         let bytes = match &mut self.big {
             Some(big) if self.in_big => big.bytes(),

@@ -81,7 +81,6 @@ impl Rate {
     }
 
     /// Holds one back: of this rule, about this.
-    #[inline(never)]
     pub fn hold(&mut self, rule: RuleIndex, example: &[u8], now_ms: u64, real_ms: u64) {
         if self.held == 0 {
             self.first_ms = now_ms;
@@ -121,7 +120,6 @@ impl Rate {
     }
 
     /// What was held back since it was last told, if anything.
-    #[inline(never)]
     pub fn record<'a>(&'a self, pack: &Pack<'a>) -> Option<HeldBack<'a>> {
         let mut rules = Vec::new();
         for held in self.rules.iter().take(self.used) {

@@ -396,7 +396,6 @@ impl Watch {
         }
     }
 
-    #[inline(never)]
     fn summary(&self, written: bool) {
         let health = self.keeper.health(Reason::Stop, self.me);
         let mut line = plain("\npeewit: source: ");

@@ -200,6 +200,7 @@ fn import(options: &Options) -> u8 {
 }
 
 /// Has the sensor that runs forget a term. Its words are written as in a file: so what `list` shows can be given.
+#[inline(never)]
 fn forget(options: &Options, count: usize) -> u8 {
     let mut text = [0; MAX_LINE];
     let mut length = 0;
@@ -262,7 +263,6 @@ fn request(options: &Options, what: &[u8], line: &[u8]) -> Result<bool, Errno> {
 ///
 /// # Errors
 /// [`Errno::INVALID`] if it makes no sense; else those of write(2).
-#[inline(never)]
 pub fn answer(client: &Fd, question: &[u8], me: ThreadId) -> Result<(), Errno> {
     let mut answer = Err(Errno::INVALID);
     let (what, line) = question

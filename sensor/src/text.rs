@@ -29,7 +29,6 @@ impl<const N: usize> PathBuffer<N> {
     ///
     /// # Errors
     /// [`Errno::TOO_LONG`] if there is no room, [`Errno::INVALID`] if there is a NUL in it.
-    #[inline(never)]
     pub fn of(parts: &[&[u8]]) -> Result<Self, Errno> {
         let mut path = Self::new();
         for part in parts {

@@ -40,7 +40,7 @@ pub struct Writer {
     /// All events, if somebody wants them.
     pub events: Option<Consumer>,
     /// Where alerts are kept.
-    pub log: &'static mut Log,
+    pub log: Log,
     /// What outlives the sensor.
     pub store: Option<Store>,
     /// Where events go.
@@ -50,7 +50,7 @@ pub struct Writer {
 }
 
 /// The writer, until its thread takes it.
-pub static WRITER: PiMutex<Option<Writer>> = PiMutex::new(None);
+pub static WRITER: PiMutex<Option<&mut Writer>> = PiMutex::new(None);
 /// Alerts on their way to it.
 pub static ALERTS: Once<Ring> = Once::new();
 /// Events on their way to it.
@@ -66,19 +66,18 @@ pub fn run(start: Start) {
     };
     // Without the right to it the writer is merely later.
     let _ = favour();
-    let mut desk = Desk { writer };
     loop {
         BEATS.fetch_add(1, Ordering::Relaxed);
         let seen = sensor.writer.rung();
         let stop = STOP.load(Ordering::SeqCst);
-        let worked = desk.alerts(start.buffer) | desk.events(start.buffer);
+        let worked = writer.alerts(start.buffer) | writer.events(start.buffer);
         if !worked {
             if stop {
-                desk.finish(start.buffer);
+                writer.finish(start.buffer);
                 STOPPED.store(true, Ordering::SeqCst);
                 return;
             }
-            sensor.writer.wait(seen, desk.wait_ms());
+            sensor.writer.wait(seen, writer.wait_ms());
         }
     }
 }
@@ -101,22 +100,18 @@ pub fn finish(at_most_ms: u32) -> bool {
     false
 }
 
-struct Desk {
-    writer: Writer,
-}
-
-impl Desk {
+impl Writer {
     /// Writes the alerts that are there, and does what is due anyway. Gives whether there were any.
     fn alerts(&mut self, buffer: &mut [u8]) -> bool {
         let mut worked = false;
         let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
-        let Writer {
+        let Self {
             alerts,
             log,
             store,
             show: shown,
             ..
-        } = &mut self.writer;
+        } = self;
         log.look(store, buffer, scratch);
         let mut last = 0;
         for _ in 0..BATCH {
@@ -147,12 +142,12 @@ impl Desk {
     }
 
     /// How long there may be nothing to do, without a ring.
+    #[inline(never)]
     fn wait_ms(&self) -> Option<u32> {
-        let writer = &self.writer;
         [
-            writer.events.as_ref().map(|_| EVENT_INTERVAL_MS),
-            writer.log.wait_ms(),
-            writer.store.as_ref().and_then(Store::wait_ms),
+            self.events.as_ref().map(|_| EVENT_INTERVAL_MS),
+            self.log.wait_ms(),
+            self.store.as_ref().and_then(Store::wait_ms),
         ]
         .into_iter()
         .flatten()
@@ -160,13 +155,10 @@ impl Desk {
     }
 
     /// The end.
-    #[inline(never)]
     fn finish(&mut self, buffer: &mut [u8]) {
         let (buffer, scratch) = buffer.split_at_mut(MAX_FRAME);
-        self.writer
-            .log
-            .finish(&mut self.writer.store, buffer, scratch);
-        if let Some(store) = &mut self.writer.store {
+        self.log.finish(&mut self.store, buffer, scratch);
+        if let Some(store) = &mut self.store {
             store.tick(true);
         }
     }
@@ -174,7 +166,7 @@ impl Desk {
     /// Writes the events that are there. Gives whether there were any.
     #[inline(never)]
     fn events(&mut self, buffer: &mut [u8]) -> bool {
-        let (Some(events), Some(file)) = (&mut self.writer.events, &self.writer.events_file) else {
+        let (Some(events), Some(file)) = (&mut self.events, &self.events_file) else {
             return false;
         };
         let mut worked = false;
@@ -191,7 +183,7 @@ impl Desk {
         drop(out);
         if let Err(error) = flushed {
             say("cannot write events: ").error(error);
-            self.writer.events_file = None;
+            self.events_file = None;
         }
         worked
     }

@@ -56,6 +56,7 @@ impl<'p> Follow<'p> {
     }
 
     /// Reads what is there. Gives whether there is more by now.
+    #[inline(never)]
     fn step(&mut self, printer: &mut Printer, buffer: &mut [u8]) -> Result<bool, Errno> {
         // One that was begun is read to its end first: it may have become a segment, or be gone.
         if let Some(held) = &mut self.held {

@@ -110,7 +110,6 @@ impl Printer {
         }
     }
 
-    #[inline(never)]
     fn held_back(&mut self, held: &HeldBack<'_>) {
         // Errors of `out` come with its flush.
         let _ = if self.json {
@@ -122,6 +121,7 @@ impl Printer {
         self.out.bytes(b"\n");
     }
 
+    #[inline(never)]
     fn alert(&mut self, alert: &Alert<'_>) {
         let mut room = [0; MAX_TEXTS];
         let rule = match (self.rules.rule(alert.rule), &self.book) {

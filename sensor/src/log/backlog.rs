@@ -22,7 +22,6 @@ impl Backlog {
     }
 
     /// Puts a record behind the others. Gives whether there was room for it.
-    #[inline(never)]
     pub fn push(&mut self, record: &[u8]) -> bool {
         let Ok(length) = u16::try_from(record.len()) else {
             return false;
@@ -68,6 +67,7 @@ impl Backlog {
     }
 
     /// What was taken is not needed any more.
+    #[inline(never)]
     pub fn release(&mut self) {
         self.start = self.next;
         if self.is_empty() {

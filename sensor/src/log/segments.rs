@@ -160,7 +160,6 @@ pub fn remove_consumed(file: &Path, buffer: &mut [u8]) -> u64 {
 }
 
 /// Removes the oldest segment. Gives how many alerts were in it that nobody had consumed.
-#[inline(never)]
 pub(super) fn remove_oldest(file: &Path, buffer: &mut [u8]) -> Result<u64, Errno> {
     let path = segment(file, survey(file, 0).next)?;
     let lost = match open(path.as_c_str(), OpenMode::Read) {

@@ -64,7 +64,6 @@ pub struct Log {
 /// Opens a log, and gives the number of its last alert. If it cannot be opened it is tried again later.
 ///
 /// `buffer` is for frames: [`MAX_FRAME`] bytes.
-#[inline(never)]
 pub fn start(path: Path, settings: Settings, buffer: &mut [u8]) -> (Log, u64) {
     let mut log = Log {
         path,
@@ -175,7 +174,6 @@ impl Log {
             && remove_consumed(&self.path, buffer) > 0
     }
 
-    #[inline(never)]
     fn note(
         &mut self,
         record: &[u8],
@@ -410,7 +408,6 @@ impl Log {
     }
 
     /// The end: what cannot be written now never will be.
-    #[inline(never)]
     pub fn finish(&mut self, store: &mut Option<Store>, record: &mut [u8], buffer: &mut [u8]) {
         self.next_try_ms = 0;
         self.look(store, record, buffer);

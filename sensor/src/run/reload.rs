@@ -90,6 +90,7 @@ impl Watch {
     }
 
     /// Other exceptions, and other rules if there are some, between two events. Gives whether that could be done.
+    #[inline(never)]
     fn replace(&mut self, book: Option<Book>, exceptions: Exceptions) -> bool {
         let (sensor, me) = (self.sensor, self.me);
         let Some(book) = book else {

@@ -96,14 +96,14 @@ pub(super) fn start_writer(
     state.outlet.tell(&Record::Header(host.header()));
     drop(state);
     let show = stage.is_some() || is_terminal(&STDOUT);
-    *WRITER.lock(me) = Some(Writer {
+    *WRITER.lock(me) = Some(Mapping::place(Writer {
         alerts,
         events: events_out,
-        log: Mapping::place(log)?,
+        log,
         store,
         events_file: events,
         show,
-    });
+    })?);
     start(writer::run, 0, writer::STACK, buffer, Memory::OnDemand).map_err(Error::Start)
 }
 

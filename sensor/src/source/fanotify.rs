@@ -196,6 +196,7 @@ pub fn run(group: &Group, worker: &mut Worker) {
 }
 
 impl Watch<'_> {
+    #[inline(never)]
     fn opened(&mut self, pid: u32, file: Fd, worker: &mut Worker) {
         // The interpreter of a program that is known already.
         if let Some(pending) = self
@@ -298,6 +299,7 @@ impl Watch<'_> {
 }
 
 /// Whether an ELF file names an interpreter: a program header of kind 3, among those at the beginning of the file.
+#[inline(never)]
 fn has_interpreter(start: &[u8]) -> bool {
     let Some(&class) = start.strip_prefix(b"\x7fELF").and_then(<[u8]>::first) else {
         return false;

@@ -72,6 +72,7 @@ impl Store {
     }
 
     /// Takes in what is there.
+    #[inline(never)]
     fn load(&mut self, folder: &Folder, me: ThreadId) -> Result<(), Errno> {
         let found = look(folder, self.buffer.bytes(), &mut self.saved, me);
         self.buffer.release();

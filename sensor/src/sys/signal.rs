@@ -38,6 +38,7 @@ impl Signals {
     ///
     /// # Errors
     /// Those of signalfd(2).
+    #[inline(never)]
     pub fn take() -> Result<Self, Errno> {
         let awaited = bit(libc::SIGINT) | bit(libc::SIGTERM) | bit(libc::SIGHUP);
         mask(libc::SIG_BLOCK, awaited | bit(libc::SIGPIPE));
