@@ -10,8 +10,7 @@ use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, NO_SLOT, Pack, folds};
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
     pub(super) fn search(&self, evaluation: &mut Evaluation, index: &FieldIndex, values: Values) {
-        let words = evaluation.atoms.get_mut(index.atom_words());
-        words.into_iter().flatten().for_each(clear);
+        evaluation.untouch(index);
         let mut search = Search {
             pack: &self.pack,
             limits: self.limits,
@@ -54,12 +53,26 @@ impl Search<'_, '_> {
         self.read(value, false);
     }
 
+    #[inline]
     fn read(&mut self, value: &[u8], joined: bool) {
+        let automata = self.index.automata_for(value);
+        if automata != 0 {
+            self.read_with(automata, value, joined);
+        }
+    }
+
+    #[inline(never)]
+    fn read_with(&mut self, mut automata: u8, value: &[u8], joined: bool) {
         self.bytes = None;
         if core::mem::take(&mut self.evaluation.has_tried) {
             self.evaluation.tried.iter_mut().for_each(clear);
         }
-        for (slot, automaton) in self.index.automata_for(value) {
+        while automata != 0 {
+            let slot = automata.trailing_zeros() as usize;
+            automata &= automata - 1;
+            let Some(automaton) = self.index.automata.get(slot) else {
+                return;
+            };
             let fold = folds(slot);
             let reading = Reading { fold, joined };
             let mut report = |output| self.output(output, value, reading);
@@ -149,6 +162,7 @@ impl Search<'_, '_> {
     fn set(&mut self, atom: AtomId) {
         if let Some(word) = self.evaluation.atoms.get_mut(usize::from(atom / 64)) {
             *word |= 1 << (atom % 64);
+            self.evaluation.touched.insert(self.index.field);
         }
     }
 }
