@@ -311,25 +311,22 @@ impl<'a> Automaton<'a> {
         is_end: bool,
         report: &mut dyn FnMut(Output),
     ) -> usize {
-        if header & KIND == LEAF && has_one_sort(header) {
-            if header & HERE != 0 || is_end {
-                let list = (header & !STATE) >> LABELS_SHIFT;
-                report(Output { list, position });
-            }
-            return at + 1;
-        }
+        let in_header = header & KIND == LEAF && has_one_sort(header);
         let mut edges = at + 1;
-        if header & HERE != 0 {
-            let list = self.word(edges);
-            report(Output { list, position });
-            edges += 1;
-        }
-        if header & END != 0 {
-            if is_end {
-                let list = self.word(edges);
+        for (flag, reached) in [(HERE, true), (END, is_end)] {
+            if header & flag == 0 {
+                continue;
+            }
+            let list = match in_header {
+                true => (header & !STATE) >> LABELS_SHIFT,
+                false => {
+                    edges += 1;
+                    self.word(edges - 1)
+                }
+            };
+            if reached {
                 report(Output { list, position });
             }
-            edges += 1;
         }
         edges
     }

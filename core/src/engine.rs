@@ -90,6 +90,14 @@ impl Evaluation {
         }
     }
 
+    /// The first event of another pack.
+    #[cold]
+    #[inline(never)]
+    fn reset(&mut self, pack: u32) {
+        *self = Self::new();
+        self.pack = pack;
+    }
+
     /// Clears a field's atoms.
     #[inline]
     fn untouch(&mut self, index: &FieldIndex<'_>) {
@@ -292,10 +300,7 @@ impl<'a> Engine<'a> {
     #[inline]
     fn take_over(&self, evaluation: &mut Evaluation) {
         if evaluation.pack != self.pack.checksum() {
-            *evaluation = Evaluation {
-                pack: self.pack.checksum(),
-                ..Evaluation::new()
-            };
+            evaluation.reset(self.pack.checksum());
         }
     }
 

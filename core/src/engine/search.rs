@@ -21,10 +21,10 @@ impl Engine<'_> {
         match values {
             Values::Missing => {}
             Values::Lost => search.evaluation.lost.insert(index.field),
-            Values::One(value) => search.value(value),
-            Values::Many(values) => values.iter().for_each(|value| search.value(value)),
-            Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
-            Values::Joined(block) => search.read(unterminated(block), true),
+            Values::One(value) => search.value(value, false),
+            Values::Many(values) => values.iter().for_each(|value| search.value(value, false)),
+            Values::Block(block) => Block::new(block).for_each(|value| search.value(value, false)),
+            Values::Joined(block) => search.value(unterminated(block), true),
             Values::Number(number) => search.number(number),
             // Whoever asks takes these over.
             Values::Facts(_) => {}
@@ -43,26 +43,21 @@ struct Search<'e, 'a> {
 
 impl Search<'_, '_> {
     #[inline(never)]
-    fn value(&mut self, value: &[u8]) {
+    fn value(&mut self, value: &[u8], joined: bool) {
         if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
             if self.limits == Limits::Upstream {
                 return;
             }
             self.evaluation.beyond_upstream = true;
         }
-        self.read(value, false);
-    }
-
-    #[inline]
-    fn read(&mut self, value: &[u8], joined: bool) {
         let automata = self.index.automata_for(value);
         if automata != 0 {
-            self.read_with(automata, value, joined);
+            self.read(automata, value, joined);
         }
     }
 
     #[inline(never)]
-    fn read_with(&mut self, mut automata: u8, value: &[u8], joined: bool) {
+    fn read(&mut self, mut automata: u8, value: &[u8], joined: bool) {
         self.bytes = None;
         if core::mem::take(&mut self.evaluation.has_tried) {
             self.evaluation.tried.iter_mut().for_each(clear);
