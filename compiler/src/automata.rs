@@ -126,9 +126,9 @@ impl Trie {
                 triples.extend(thirds.map(|&third| [first, second, third]));
             }
         }
-        // Few bits are set in the end: at most about one in sixteen.
+        // Few bits are set in the end: at most about one in 64.
         let bits = triples.len() + 32 * pairs.len();
-        let power = (LEAST_FILTER..MAX_FILTER).find(|power| 2 << power >= bits);
+        let power = (LEAST_FILTER..MAX_FILTER).find(|power| 1 << power >= 2 * bits);
         let power = power.unwrap_or(MAX_FILTER);
         let mut filter = vec![0u32; 1 << power];
         for triple in triples {

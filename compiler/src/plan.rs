@@ -164,7 +164,11 @@ pub fn breadth(atom: &Atom) -> f64 {
 
 fn test_breadth(field: Field, test: &Test) -> f64 {
     match test {
-        Test::Range(low, high) if low == high => 0.01,
+        Test::Range(low, high) if low == high => match (field, low) {
+            // Most commands have few arguments.
+            (Field::ProcessArgsCount | Field::ParentArgsCount, 1..=4) => 0.25,
+            _ => 0.01,
+        },
         Test::Range(..) | Test::Length(..) => 0.5,
         Test::Regex(_) | Test::BeginsWith(_) => 0.1,
         Test::Pattern(pattern) => typical::breadth(Some(field), pattern),

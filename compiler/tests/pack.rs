@@ -370,6 +370,29 @@ fn exercise(bytes: &[u8]) {
     }
 }
 
+/// Where the first pack has the executable's atoms the second has those of the name.
+#[test]
+fn nothing_is_left_of_what_another_pack_found() {
+    let mut evaluation = Evaluation::new();
+    for query in [
+        "process.executable:a",
+        "process.args:a and not process.name:b",
+    ] {
+        let text = format!(
+            "[rule]\nrule_id = \"r\"\nname = \"n\"\ntype = \"query\"\nrisk_score = 1\nseverity = \"low\"\nquery = '{query}'"
+        );
+        let bytes = assemble(&[elastic::parse(&text).unwrap()], 0).unwrap();
+        let engine = Engine::new(Pack::parse(&bytes).unwrap(), Limits::Device);
+        let mut found = Vec::new();
+        evaluation.clear();
+        let mut event = Everywhere(&[b"a"]);
+        engine.evaluate(&mut evaluation, &mut event, Kinds::ANY, |rule| {
+            found.push(rule);
+        });
+        assert_eq!(found, [0], "{query}");
+    }
+}
+
 fn seal(bytes: &mut [u8]) {
     let checksum = checksum(bytes).to_le_bytes();
     bytes[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum);

@@ -68,6 +68,8 @@ pub const PART: usize = 5;
 pub const MAX_FILTER: u32 = 10;
 /// Words of the bits of parts of one byte.
 pub const BYTE_WORDS: usize = 8;
+/// See [`class`].
+pub const CLASSES: usize = 32;
 /// In the last word of an unanchored automaton: there are parts of one byte.
 pub const HAS_BYTES: u32 = 1 << 4;
 /// The same: there are parts of two bytes, which may end a value.
@@ -82,6 +84,12 @@ pub const fn place_in_filter([first, second, third]: [u8; 3], power: u32) -> (us
     // The upper bits of a product depend on all bits of its factors.
     let word = both.wrapping_mul(0x9E37_79B1).wrapping_shr(32 - power);
     (word as usize, third as u32 & 31)
+}
+
+/// Of [`CLASSES`] classes the one of a byte: that of both cases of a letter is the same, and that of NUL and space.
+#[inline(always)]
+pub const fn class(byte: u8) -> usize {
+    byte as usize % CLASSES
 }
 
 /// Which outputs of a state were reached.
@@ -130,6 +138,13 @@ impl Trailer<'_> {
             Some(&word) => u32::from_le_bytes(word) >> bit & 1 == 1,
             None => false,
         }
+    }
+
+    /// The next place of a value at which a part of three bytes or more can begin.
+    #[inline(never)]
+    fn next(&self, value: &[u8], from: usize) -> Option<usize> {
+        let mut parts = value.get(from..)?.array_windows();
+        Some(from + parts.position(|&part| self.is_worth(part))?)
     }
 }
 
@@ -211,11 +226,11 @@ impl<'a> Automaton<'a> {
     }
 
     /// With which bytes values begin (or end, where they are read from their end) that the automaton does anything with: the bit
-    /// of a byte is that of its number modulo 64.
-    pub fn first_bytes(&self, fold: bool) -> u64 {
+    /// of a byte is that of its [`class`], which is the same for both cases of a letter.
+    pub fn first_bytes(&self) -> u32 {
         let root = self.state(0);
         if root.here.is_some() || root.end.is_some() || self.place == Place::Unanchored {
-            return if self.is_empty() { 0 } else { u64::MAX };
+            return if self.is_empty() { 0 } else { u32::MAX };
         }
         let mut bits = 0;
         for label in 0..=u8::MAX {
@@ -225,14 +240,7 @@ impl<'a> Automaton<'a> {
                 _ => self.child(root.header, root.edges, label).is_some(),
             };
             if leads_on {
-                let upper = if fold {
-                    label.to_ascii_uppercase()
-                } else {
-                    label
-                };
-                // NUL may stand for a space.
-                let other = if label == b' ' { 0 } else { label };
-                bits |= 1 << (label % 64) | 1 << (upper % 64) | 1u64 << (other % 64);
+                bits |= 1 << class(label);
             }
         }
         bits
@@ -265,67 +273,60 @@ impl<'a> Automaton<'a> {
         let mut at = 0;
         loop {
             let header = self.word(at);
-            let next = value.get(position);
-            let edges = match header & (HERE | END) {
+            at = match header & (HERE | END) {
                 0 => at + 1,
-                _ => self.report(at, position, next.is_none(), report),
+                _ => self.report(header, at, position, position >= value.len(), report),
             };
-            let Some(&byte) = next else { return };
-            match header & KIND {
-                LEAF => return,
-                CHAIN => {
-                    let mut labels = header >> LABELS_SHIFT;
-                    for _ in 0..header >> LENGTH_SHIFT & 3 {
-                        match value.get(position) {
-                            Some(&byte) if read[usize::from(byte)] == labels as u8 => {
-                                position = position.wrapping_add(step);
-                            }
-                            _ => return,
-                        }
-                        labels >>= 8;
+            if header & KIND == CHAIN {
+                let mut labels = header >> LABELS_SHIFT;
+                for _ in 0..header >> LENGTH_SHIFT & 3 {
+                    match value.get(position) {
+                        Some(&byte) if read[usize::from(byte)] == labels as u8 => {}
+                        _ => return,
                     }
-                    at = edges;
+                    position = position.wrapping_add(step);
+                    labels >>= 8;
                 }
-                _ => match self.child(header, edges, read[usize::from(byte)]) {
-                    Some(child) => {
-                        position = position.wrapping_add(step);
-                        at = child;
-                    }
-                    None => return,
-                },
+                continue;
+            }
+            let byte = match value.get(position) {
+                Some(&byte) if header & KIND != LEAF => byte,
+                _ => return,
+            };
+            position = position.wrapping_add(step);
+            match self.child(header, at, read[usize::from(byte)]) {
+                Some(child) => at = child,
+                None => return,
             }
         }
     }
 
     /// Reports the outputs of a state, and says where its edges are.
-    #[inline(never)]
+    #[inline]
     fn report(
         &self,
+        header: u32,
         at: usize,
         position: usize,
         is_end: bool,
         report: &mut dyn FnMut(Output),
     ) -> usize {
-        let header = self.word(at);
-        if header & KIND == LEAF && has_one_sort(header) {
-            if header & HERE != 0 || is_end {
-                let list = (header & !STATE) >> LABELS_SHIFT;
-                report(Output { list, position });
-            }
-            return at + 1;
-        }
+        let in_header = header & KIND == LEAF && has_one_sort(header);
         let mut edges = at + 1;
-        if header & HERE != 0 {
-            let list = self.word(edges);
-            report(Output { list, position });
-            edges += 1;
-        }
-        if header & END != 0 {
-            if is_end {
-                let list = self.word(edges);
+        for (flag, reached) in [(HERE, true), (END, is_end)] {
+            if header & flag == 0 {
+                continue;
+            }
+            let list = match in_header {
+                true => (header & !STATE) >> LABELS_SHIFT,
+                false => {
+                    edges += 1;
+                    self.word(edges - 1)
+                }
+            };
+            if reached {
                 report(Output { list, position });
             }
-            edges += 1;
         }
         edges
     }
@@ -375,10 +376,10 @@ impl<'a> Automaton<'a> {
                 }
             }
         }
-        for (place, &part) in value.array_windows().enumerate() {
-            if trailer.is_worth(part) {
-                walk(place);
-            }
+        let mut from = 0;
+        while let Some(place) = trailer.next(value, from) {
+            walk(place);
+            from = place + 1;
         }
         if trailer.has_pairs
             && let Some(&[first, second]) = value.last_chunk()

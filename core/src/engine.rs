@@ -38,6 +38,10 @@ pub struct Evaluation {
     atoms: [u64; MAX_ATOM_WORDS],
     looked_at: [u64; MAX_RULES / 64],
     known: FieldSet,
+    /// The fields of which an atom is set. Of all others no bit is.
+    touched: FieldSet,
+    /// The checksum of the pack that all this was found with.
+    pack: u32,
     /// Late atoms that have been tested.
     tested: [u64; MAX_LATE_WORDS],
     lost: FieldSet,
@@ -54,6 +58,8 @@ impl Evaluation {
             atoms: [0; MAX_ATOM_WORDS],
             looked_at: [0; MAX_RULES / 64],
             known: FieldSet::EMPTY,
+            touched: FieldSet::EMPTY,
+            pack: 0,
             tested: [0; MAX_LATE_WORDS],
             lost: FieldSet::EMPTY,
             tried: [0; MAX_SLOTS / 64],
@@ -81,6 +87,24 @@ impl Evaluation {
         for &field in fields {
             self.known.remove(field);
             self.lost.remove(field);
+        }
+    }
+
+    /// The first event of another pack.
+    #[cold]
+    #[inline(never)]
+    fn reset(&mut self, pack: u32) {
+        *self = Self::new();
+        self.pack = pack;
+    }
+
+    /// Clears a field's atoms.
+    #[inline]
+    fn untouch(&mut self, index: &FieldIndex<'_>) {
+        if self.touched.contains(index.field) {
+            self.touched.remove(index.field);
+            let words = self.atoms.get_mut(index.atom_words());
+            words.into_iter().flatten().for_each(clear);
         }
     }
 
@@ -163,6 +187,7 @@ impl<'a> Engine<'a> {
         kinds: Kinds,
         mut matched: impl FnMut(RuleIndex),
     ) {
+        self.take_over(evaluation);
         let rule_words = self.pack.rule_count().div_ceil(64);
         let looked_at = evaluation.looked_at.iter_mut().take(rule_words);
         looked_at.for_each(clear);
@@ -181,7 +206,8 @@ impl<'a> Engine<'a> {
             self.require(evaluation, event, index);
             let lost = match evaluation.lost.contains(field) {
                 true => u64::MAX,
-                false => 0,
+                false if evaluation.touched.contains(field) => 0,
+                false => continue,
             };
             for word in index.atom_words() {
                 let mut bits = lost | evaluation.atoms.get(word).copied().unwrap_or(0);
@@ -212,6 +238,7 @@ impl<'a> Engine<'a> {
         fields: FieldSet,
         facts: &mut Packer<N>,
     ) -> Result<(), Full> {
+        self.take_over(evaluation);
         facts.clear();
         // Ascending, as the index is.
         for index in self
@@ -252,6 +279,7 @@ impl<'a> Engine<'a> {
         let index = self.index_of(Field::ProcessArgs);
         let atoms = index.map_or(0..0, FieldIndex::atoms);
         let condition = self.pack.condition(rule.index)?;
+        self.take_over(evaluation);
         evaluation.clear();
         args.enumerate().find(|(_, arg)| {
             if let Some(index) = index {
@@ -268,12 +296,21 @@ impl<'a> Engine<'a> {
         })
     }
 
+    /// Forgets what was found with another pack: its atoms were others.
+    #[inline]
+    fn take_over(&self, evaluation: &mut Evaluation) {
+        if evaluation.pack != self.pack.checksum() {
+            evaluation.reset(self.pack.checksum());
+        }
+    }
+
     fn index_of(&self, field: Field) -> Option<&FieldIndex<'a>> {
-        let place = self
-            .places
-            .get(usize::from(field.number()))?
-            .checked_sub(1)?;
-        self.index.get(usize::from(place))
+        self.index_at(*self.places.get(usize::from(field.number()))?)
+    }
+
+    #[inline]
+    fn index_at(&self, place: u8) -> Option<&FieldIndex<'a>> {
+        self.index.get(usize::from(place.checked_sub(1)?))
     }
 
     /// Looks at rules, each once an event.
@@ -381,24 +418,27 @@ impl<'a> Engine<'a> {
     fn set_facts(&self, evaluation: &mut Evaluation, cost: Cost, facts: Packed<'_>) {
         let fields = FieldSet::of_cost(cost);
         evaluation.known = evaluation.known.or(fields);
-        let mut bits = fields.bits();
-        while bits != 0 {
-            let place = self.places.get(bits.trailing_zeros() as usize);
-            bits &= bits - 1;
-            let index = place.and_then(|&place| self.index.get(usize::from(place.checked_sub(1)?)));
-            let words = index.and_then(|index| evaluation.atoms.get_mut(index.atom_words()));
-            words.into_iter().flatten().for_each(clear);
+        let mut stale = evaluation.touched.and(fields).bits();
+        while stale != 0 {
+            let place = self.places.get(stale.trailing_zeros() as usize);
+            stale &= stale - 1;
+            if let Some(index) = place.and_then(|place| self.index_at(*place)) {
+                evaluation.untouch(index);
+            }
         }
+        let mut touched = 0;
         for atom in facts.iter() {
             let word = usize::from(atom / 64);
             let field = self.fields.get(word).copied().unwrap_or(LATE);
             match evaluation.atoms.get_mut(word) {
                 Some(word) if field < LATE && fields.bits() >> field & 1 == 1 => {
                     *word |= 1 << (atom % 64);
+                    touched |= 1 << field;
                 }
                 _ => {}
             }
         }
+        evaluation.touched = evaluation.touched.or(FieldSet::new(touched));
     }
 }
 

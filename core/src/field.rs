@@ -209,6 +209,11 @@ impl FieldSet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
+    /// The fields of these bits, by number.
+    pub const fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// These fields.
     pub const fn of(fields: &[Field]) -> Self {
         let mut set = Self::EMPTY;

@@ -10,8 +10,7 @@ use crate::pack::{AtomId, FieldIndex, GLOB, ListRef, NO_SLOT, Pack, folds};
 impl Engine<'_> {
     /// Sets the bits of a field's atoms.
     pub(super) fn search(&self, evaluation: &mut Evaluation, index: &FieldIndex, values: Values) {
-        let words = evaluation.atoms.get_mut(index.atom_words());
-        words.into_iter().flatten().for_each(clear);
+        evaluation.untouch(index);
         let mut search = Search {
             pack: &self.pack,
             limits: self.limits,
@@ -22,10 +21,10 @@ impl Engine<'_> {
         match values {
             Values::Missing => {}
             Values::Lost => search.evaluation.lost.insert(index.field),
-            Values::One(value) => search.value(value),
-            Values::Many(values) => values.iter().for_each(|value| search.value(value)),
-            Values::Block(block) => Block::new(block).for_each(|value| search.value(value)),
-            Values::Joined(block) => search.read(unterminated(block), true),
+            Values::One(value) => search.value(value, false),
+            Values::Many(values) => values.iter().for_each(|value| search.value(value, false)),
+            Values::Block(block) => Block::new(block).for_each(|value| search.value(value, false)),
+            Values::Joined(block) => search.value(unterminated(block), true),
             Values::Number(number) => search.number(number),
             // Whoever asks takes these over.
             Values::Facts(_) => {}
@@ -44,22 +43,31 @@ struct Search<'e, 'a> {
 
 impl Search<'_, '_> {
     #[inline(never)]
-    fn value(&mut self, value: &[u8]) {
+    fn value(&mut self, value: &[u8], joined: bool) {
         if value.len() > KEYWORD_LIMIT && is_beyond_upstream(self.index.field, value) {
             if self.limits == Limits::Upstream {
                 return;
             }
             self.evaluation.beyond_upstream = true;
         }
-        self.read(value, false);
+        let automata = self.index.automata_for(value);
+        if automata != 0 {
+            self.read(automata, value, joined);
+        }
     }
 
-    fn read(&mut self, value: &[u8], joined: bool) {
+    #[inline(never)]
+    fn read(&mut self, mut automata: u8, value: &[u8], joined: bool) {
         self.bytes = None;
         if core::mem::take(&mut self.evaluation.has_tried) {
             self.evaluation.tried.iter_mut().for_each(clear);
         }
-        for (slot, automaton) in self.index.automata_for(value) {
+        while automata != 0 {
+            let slot = automata.trailing_zeros() as usize;
+            automata &= automata - 1;
+            let Some(automaton) = self.index.automata.get(slot) else {
+                return;
+            };
             let fold = folds(slot);
             let reading = Reading { fold, joined };
             let mut report = |output| self.output(output, value, reading);
@@ -149,6 +157,7 @@ impl Search<'_, '_> {
     fn set(&mut self, atom: AtomId) {
         if let Some(word) = self.evaluation.atoms.get_mut(usize::from(atom / 64)) {
             *word |= 1 << (atom % 64);
+            self.evaluation.touched.insert(self.index.field);
         }
     }
 }

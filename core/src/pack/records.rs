@@ -8,7 +8,7 @@ use super::{
     INSTRUCTION_LEN, ITEM_LEN, Kinds, MAX_BYTE, MAX_GLOB_LEN, NO_SLOT, NOT, OR, Pack, RuleIndex,
     SINGLE, SINGLE_SHORT,
 };
-use crate::automaton::{Automaton, Place};
+use crate::automaton::{Automaton, CLASSES, Place, class};
 use crate::field::Field;
 
 /// A field's part of the index.
@@ -21,34 +21,23 @@ pub(crate) struct FieldIndex<'a> {
     pub automata: [Automaton<'a>; AUTOMATA],
     pub ranges: u16,
     pub range_count: u16,
-    /// Which automata there are, a bit each.
-    present: u8,
-    /// For each automaton [`Automaton::first_bytes`].
-    first_bytes: [u64; AUTOMATA],
+    /// For each class of bytes the automata, a bit each, that may report anything on a value that begins with it.
+    by_first: [u8; CLASSES],
+    /// The same of its last byte.
+    by_last: [u8; CLASSES],
 }
 
 impl FieldIndex<'_> {
-    /// The automata that may report anything on a value, as far as its first byte or its last tells.
+    /// The automata that may report anything on a value, a bit each, as far as its first byte and its last tell.
     #[inline]
-    pub fn automata_for(&self, value: &[u8]) -> impl Iterator<Item = (usize, &Automaton<'_>)> {
-        let bit = |byte: Option<&u8>| byte.map_or(u64::MAX, |byte| 1 << (byte % 64));
-        let (first, last) = (bit(value.first()), bit(value.last()));
-        let mut left = self.present;
-        core::iter::from_fn(move || {
-            while left != 0 {
-                let slot = left.trailing_zeros() as usize;
-                left &= left - 1;
-                let bit = if place(slot) == Place::Reversed {
-                    last
-                } else {
-                    first
-                };
-                if self.first_bytes.get(slot)? & bit != 0 {
-                    return Some((slot, self.automata.get(slot)?));
-                }
+    pub fn automata_for(&self, value: &[u8]) -> u8 {
+        match value {
+            [] => u8::MAX,
+            [first, ..] => {
+                let last = value.last().unwrap_or(first);
+                self.by_first[class(*first)] & self.by_last[class(*last)]
             }
-            None
-        })
+        }
     }
 
     /// Its atoms' words.
@@ -238,19 +227,25 @@ impl<'a> Pack<'a> {
     #[inline(never)]
     fn field_of(&self, record: &[u8; FIELD_LEN]) -> Option<FieldIndex<'a>> {
         let mut automata = [Automaton::new(&[], Place::Anchored); AUTOMATA];
-        let mut first_bytes = [0; AUTOMATA];
-        let mut present = 0;
+        let (mut by_first, mut by_last) = ([0; CLASSES], [0; CLASSES]);
         let (ranges, _) = record[8..].as_chunks();
         for (slot, range) in ranges.iter().enumerate().take(AUTOMATA) {
             let (start, count) = (le_u32::<8>(range, 0) as usize, le_u32(range, 4) as usize);
             let words = self.words.get(start..start.checked_add(count)?)?;
             automata[slot] = Automaton::new(words, place(slot));
-            first_bytes[slot] = automata[slot].first_bytes(folds(slot));
-            present |= u8::from(!automata[slot].is_empty()) << slot;
+            let bytes = automata[slot].first_bytes();
+            let (told, other) = match place(slot) {
+                Place::Reversed => (&mut by_last, &mut by_first),
+                Place::Anchored | Place::Unanchored => (&mut by_first, &mut by_last),
+            };
+            for (class, (told, other)) in told.iter_mut().zip(other).enumerate() {
+                *told |= ((bytes >> class & 1) as u8) << slot;
+                *other |= 1 << slot;
+            }
         }
         Some(FieldIndex {
-            present,
-            first_bytes,
+            by_first,
+            by_last,
             automata,
             field: Field::from_number(record[0])?,
             first_word: usize::from(record[1]),
