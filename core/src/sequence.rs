@@ -146,6 +146,22 @@ impl<const N: usize, const KEPT: usize, P: Copy> Sequences<N, KEPT, P> {
         None
     }
 
+    /// Whether an event at `now_ms` that matches this stage could be of consequence: it is the first, or a match waits for it,
+    /// whatever its key.
+    pub fn awaits(&self, stage: &Stage, now_ms: u64) -> bool {
+        let Some(before) = stage.number.checked_sub(1) else {
+            return true;
+        };
+        let mut used = self.matches.iter().take(self.used.into());
+        used.any(|pending| {
+            let (rule, number) = (pending.rule, pending.number);
+            // One that is free has left no events.
+            (rule, number) == (stage.first, before)
+                && pending.until_ms >= now_ms
+                && !pending.events.is_empty()
+        })
+    }
+
     /// Forgets all matches: rules have other numbers from now on.
     pub fn clear(&mut self) {
         // Memory that was never written to takes up none.

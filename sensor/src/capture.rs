@@ -179,7 +179,7 @@ impl Worker {
     }
 }
 
-/// Judges and enters an exec, and once more if the rules were replaced meanwhile.
+/// Judges and enters an exec, and once more if what it is judged by changed meanwhile.
 #[inline(never)]
 fn settle(
     sensor: &'static Sensor,
@@ -252,7 +252,7 @@ fn handle(
         subject.late.root = Root::Host;
     }
     let mut matched = heapless::Vec::<_, 4>::new();
-    let mut rules = Rules::NONE;
+    let (mut rules, mut left_out) = (Rules::NONE, Rules::NONE);
     // Of an exec about which nothing could be read nothing can be said but that: it is counted.
     if exec.executable.is_none() && exec.args.is_none() {
         judge.begin();
@@ -260,6 +260,9 @@ fn handle(
         let engine = book.engine();
         rules = judge.find(engine, &mut subject, Kinds::EXEC);
         judge.remember(engine, &mut subject, book.keeps_invoked());
+        if !rules.is_empty() {
+            left_out = STATE.lock(me).outlet.leave_out(&engine.pack(), &mut rules);
+        }
         if !rules.is_empty() {
             subject.read_all();
             exceptions::read(excepted, &mut subject);
@@ -283,6 +286,7 @@ fn handle(
     let found = Found {
         book,
         rules,
+        left_out,
         matched: &matched,
     };
     STATE

@@ -176,6 +176,22 @@ impl Outlet {
         }
     }
 
+    /// Takes out those rules that are stages of sequences which did not get there yet: nothing comes of them. Gives them.
+    #[inline(never)]
+    pub fn leave_out(&self, pack: &Pack<'_>, rules: &mut Rules) -> Rules {
+        let (now, mut rest) = (boot_ms(), *rules);
+        let (mut kept, mut left_out) = (Rules::NONE, Rules::NONE);
+        while let Some(rule) = rest.pop() {
+            let stage = pack.rule(rule).and_then(|rule| Stage::of(&rule));
+            match stage {
+                Some(stage) if !self.sequences.awaits(&stage, now) => left_out.insert(rule),
+                _ => kept.insert(rule),
+            }
+        }
+        *rules = kept;
+        left_out
+    }
+
     /// A query holds for an event: raises an alert for each term that is new, each sequence that is complete, each threshold
     /// that is reached, or one where the rule asks for nothing more. Gives how many.
     ///

@@ -89,6 +89,9 @@ impl<'b> Arguments<'b> {
     /// Those of read(2).
     fn begin(&mut self, file: &Fd) -> Result<bool, Errno> {
         self.release();
+        if self.small.is_empty() {
+            return Ok(true);
+        }
         self.length = file.read(self.small)?;
         Ok(self.length == self.small.len())
     }

@@ -107,6 +107,8 @@ pub struct Found<'a> {
     pub book: &'a Held<Book>,
     /// Those that hold.
     pub rules: Rules,
+    /// Those that hold too, but are stages of sequences that had not got there.
+    pub left_out: Rules,
     /// Some of them, and the arguments by which they do.
     pub matched: &'a [(RuleIndex, Option<MatchedArg<'a>>)],
 }
@@ -255,7 +257,7 @@ impl State {
     }
 
     /// Enters an exec that was judged: alerts first, then the process' new program. Nothing is done, and `false` given, if the
-    /// rules were replaced meanwhile: then it is to be judged by the new ones, from the beginning.
+    /// rules were replaced meanwhile, or a sequence got to where it had not been: then it is to be judged from the beginning.
     pub fn exec(
         &mut self,
         sensor: &'static Sensor,
@@ -266,6 +268,14 @@ impl State {
     ) -> bool {
         if !RULES.is_current(found.book) {
             return false;
+        }
+        let mut awaited = found.left_out;
+        if !awaited.is_empty() {
+            self.outlet
+                .leave_out(&found.book.engine().pack(), &mut awaited);
+            if !awaited.is_empty() {
+                return false;
+            }
         }
         let mut rules = found.rules;
         let mut flags = Flags::NONE;

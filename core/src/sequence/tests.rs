@@ -25,7 +25,9 @@ fn offer<const N: usize>(
 ) -> Option<Vec<u32>> {
     let mut completed = None;
     for &number in stages.iter().rev() {
+        let awaited = table.awaits(&stage(number, of), now_ms);
         if let Some(events) = table.advance(&stage(number, of), key, now_ms, event) {
+            assert!(awaited);
             completed = Some(events.iter().copied().chain([event]).collect());
         }
     }
@@ -49,6 +51,33 @@ fn stages_follow_one_another_within_the_span() {
     );
     assert_eq!(offer(&mut table, &[1], 2, 1, 300, 17), None);
     assert_eq!(table.evicted(), 0);
+}
+
+#[test]
+fn a_later_stage_is_awaited_while_the_one_before_is_pending() {
+    let mut table = Sequences::<8, 6, u32>::new();
+    let awaited = |table: &Sequences<8, 6, u32>, now_ms| {
+        [0, 1, 2].map(|number| table.awaits(&stage(number, 3), now_ms))
+    };
+    assert_eq!(awaited(&table, 0), [true, false, false]);
+    assert_eq!(offer(&mut table, &[0], 3, 1, 10, 1), None);
+    assert_eq!(awaited(&table, 110), [true, true, false]);
+    assert_eq!(awaited(&table, 111), [true, false, false]);
+    let other = Stage {
+        first: 8,
+        ..stage(1, 3)
+    };
+    assert!(!table.awaits(&other, 20));
+    // Of another key, so it goes on waiting.
+    assert_eq!(offer(&mut table, &[1], 3, 2, 20, 2), None);
+    assert_eq!(awaited(&table, 20), [true, true, false]);
+    assert_eq!(offer(&mut table, &[1], 3, 1, 20, 2), None);
+    assert_eq!(awaited(&table, 20), [true, false, true]);
+    assert_eq!(offer(&mut table, &[2], 3, 1, 30, 3), Some([1, 2, 3].into()));
+    assert_eq!(awaited(&table, 30), [true, false, false]);
+    assert_eq!(offer(&mut table, &[0], 3, 1, 40, 4), None);
+    table.clear();
+    assert_eq!(awaited(&table, 40), [true, false, false]);
 }
 
 /// Other rules: what is pending is nothing to them.
