@@ -45,6 +45,35 @@ fn b3_there_is_no_allocator() {
     }
 }
 
+/// What the linker's script sets apart is there: a function that has another name now would stay in memory unnoticed.
+#[test]
+fn what_is_seldom_used_is_named_right() {
+    let script = include_str!("../sensor/link.ld");
+    let named: Vec<Vec<&str>> = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("*(.text."))
+        .map(|line| line.trim_end_matches(")").split('*').collect())
+        .collect();
+    assert!(!named.is_empty(), "{script}");
+    for (target, map) in built("peewit.map") {
+        let map = String::from_utf8(map).expect("the linker's map");
+        let seldom = map.split_once(" .text.seldom\n").expect("a section").1;
+        for parts in &named {
+            let mut functions = seldom.lines().filter(|line| line.contains("(.text."));
+            let is_there = functions.any(|line| {
+                let mut rest = Some(line);
+                for part in parts {
+                    rest = rest
+                        .and_then(|rest| rest.split_once(part))
+                        .map(|(_, rest)| rest);
+                }
+                rest.is_some()
+            });
+            assert!(is_there, "{target}: {parts:?}");
+        }
+    }
+}
+
 /// A number of so many bytes, little-endian.
 fn number(elf: &[u8], at: usize, length: usize) -> usize {
     let bytes = elf[at..at + length].iter().rev();

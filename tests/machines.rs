@@ -160,6 +160,7 @@ fn a_cpu_goes_and_comes_back() {
         captured"
     );
     let Some(shown) = PC.run(&script) else { return };
+    println!("{shown}");
     assert!(shown.contains("online: 0-3\n"), "{shown}");
     accounts(&shown, STORM, figure(&shown, "captured: "));
 }
@@ -176,6 +177,7 @@ fn a_silenced_connector_is_woken() {
     let _turn = alone();
     let script = "watch --canary 2\nsilence\nsleep 8\nstorm 200 /tmp/nop\ncaptured";
     let Some(shown) = PC.run(script) else { return };
+    println!("{shown}");
     let missed = figure(&shown, "canaries_missed: ");
     assert!((1..=2).contains(&missed), "{shown}");
     accounts(&shown, 200, figure(&shown, "captured: "));

@@ -25,6 +25,47 @@ fn an_argument_that_was_cut_is_not_what_matched() {
     }
 }
 
+/// Of stages that hold for an exec the first is kept, and a later one as soon as something waits for it.
+#[test]
+fn a_stage_that_nothing_waits_for_is_left_out() {
+    use peewit_core::engine::{Engine, Limits};
+    use std::boxed::Box;
+
+    const RULE: &str = r#"[rule]
+rule_id = "r"
+name = "n"
+type = "eql"
+language = "eql"
+risk_score = 1
+severity = "low"
+query = '''sequence by process.entity_id with maxspan=1m
+[process where process.name == "a"] [process where process.name == "b"]'''"#;
+    let rule = peewit_compiler::elastic::parse(RULE).unwrap();
+    let bytes = peewit_compiler::assemble(&[rule], 0).unwrap();
+    let engine = Engine::new(Pack::parse(&bytes).unwrap(), Limits::Device);
+    let stage = |index| Stage::of(&engine.pack().rule(index).unwrap()).unwrap();
+    let mut outlet = Box::new(Outlet::new());
+    let left_out = |outlet: &Outlet| {
+        let mut kept = Rules::NONE;
+        kept.insert(0);
+        kept.insert(1);
+        let left_out = outlet.leave_out(&engine.pack(), &mut kept);
+        [0, 1].map(|rule| (kept.contains(rule), left_out.contains(rule)))
+    };
+    assert_eq!(left_out(&outlet), [(true, false), (false, true)]);
+    let event = Earlier::default();
+    outlet.sequences.advance(&stage(0), 7, boot_ms(), event);
+    assert_eq!(left_out(&outlet), [(true, false), (true, false)]);
+    // Whoever had that key: it is taken, and nothing waits any more.
+    assert!(
+        outlet
+            .sequences
+            .advance(&stage(1), 7, boot_ms(), event)
+            .is_some()
+    );
+    assert_eq!(left_out(&outlet), [(true, false), (false, true)]);
+}
+
 /// A flood of new terms, and then one of alerts: each is sent or counted as held back, and what was learned before stays known.
 #[test]
 fn a_flood_is_held_back_and_counted_exactly() {
